@@ -1,0 +1,76 @@
+# `make demo` and `make test` do all their own set-up, in a virtual environment of their own, and can be repeated.
+
+# Any Python from 3.10 on; say `make PYTHON=/path/to/python3 demo` to choose one.
+PYTHON ?= $(shell for name in python3 python3.14 python3.13 python3.12 python3.11 python3.10 python; do \
+	command -v $$name >/dev/null 2>&1 && $$name -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null \
+	&& echo $$name && break; done)
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet --no-input
+# A virtual environment that happens to be active must not leak into this one.
+unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME PYTHONDONTWRITEBYTECODE PIP_USER PIP_TARGET PIP_PREFIX
+
+.PHONY: help demo test check unit harm harm-all bench bench-quick format clean
+
+help:
+	@echo 'make demo         train real models, recorded by one line, and compare them'
+	@echo 'make test         every check that CI runs'
+	@echo 'make unit         the tests alone;  make check: linters and types alone'
+	@echo "make harm-all     scikit-learn's own tests of four packages, with autolog and without"
+	@echo 'make bench        the benchmarks, against MLflow;  make bench-quick: the short form'
+	@echo 'make clean        remove what the others made'
+
+demo: $(VENV)/demo.stamp
+	@$(BIN)/autolog demo
+
+test: check unit harm
+	@echo 'All checks passed.'
+
+check: $(VENV)/test.stamp
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+	$(BIN)/mypy
+	$(BIN)/basedpyright
+
+unit: $(VENV)/test.stamp
+	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered
+
+# A part of scikit-learn's own tests, once without autolog and once with it: the outcomes must be the same.
+harm: $(VENV)/test.stamp
+	$(BIN)/python tests/harm/run.py
+
+harm-all: $(VENV)/test.stamp
+	$(BIN)/python tests/harm/run.py --all
+
+bench: $(VENV)/test.stamp
+	$(BIN)/python benchmarks/run.py
+
+bench-quick: $(VENV)/test.stamp
+	$(BIN)/python benchmarks/run.py --quick
+
+format: $(VENV)/test.stamp
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .coverage
+
+$(VENV)/base.stamp:
+	@test -n "$(PYTHON)" || { echo 'autolog needs Python 3.10 or newer, and none was found on the PATH.' >&2; exit 1; }
+	@echo 'Making a virtual environment in $(VENV) …'
+	@rm -rf $(VENV)
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo 'This Python cannot make virtual environments;' \
+		'on Debian and Ubuntu, install the package python3-venv.' >&2; exit 1; }
+	@$(PIP) install 'pip>=25.1' 'setuptools>=77'
+	@touch $@
+
+$(VENV)/demo.stamp: $(VENV)/base.stamp pyproject.toml constraints.txt
+	@echo 'Installing autolog with scikit-learn …'
+	@$(PIP) install -c constraints.txt -e '.[sklearn]'
+	@touch $@
+
+$(VENV)/test.stamp: $(VENV)/base.stamp pyproject.toml constraints.txt
+	@echo 'Installing autolog and everything that its checks need …'
+	@$(PIP) install -c constraints.txt -e '.[all]' --group dev
+	@touch $@ $(VENV)/demo.stamp

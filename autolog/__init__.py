@@ -1,0 +1,107 @@
+"""autolog: one line, ``autolog.enable()``, and every training of a Python process is recorded."""
+
+from autolog.api.artifacts import (
+    get_artifact_uri,
+    log_artifact,
+    log_artifacts,
+    log_dict,
+    log_figure,
+    log_image,
+    log_table,
+    log_text,
+)
+from autolog.api.experiments import (
+    create_experiment,
+    delete_experiment,
+    get_experiment,
+    get_experiment_by_name,
+    rename_experiment,
+    restore_experiment,
+    search_experiments,
+    set_experiment,
+    set_experiment_tag,
+    set_experiment_tags,
+)
+from autolog.api.log import (
+    delete_tag,
+    log_input,
+    log_metric,
+    log_metrics,
+    log_param,
+    log_params,
+    set_tag,
+    set_tags,
+)
+from autolog.api.runs import (
+    delete_run,
+    end_run,
+    get_metric_history,
+    get_parent_run,
+    get_run,
+    last_active_run,
+    restore_run,
+    search_runs,
+    start_run,
+)
+from autolog.api.store import flush, flush_async_logging, get_tracking_uri, is_tracking_uri_set, set_tracking_uri
+from autolog.enabling import disable, enable, is_enabled
+from autolog.entities import Dataset, Experiment, Metric, Run, RunStatus, ViewType
+from autolog.errors import AutologError
+from autolog.run import ActiveRun, active_run
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "ActiveRun",
+    "AutologError",
+    "Dataset",
+    "Experiment",
+    "Metric",
+    "Run",
+    "RunStatus",
+    "ViewType",
+    "active_run",
+    "create_experiment",
+    "delete_experiment",
+    "delete_run",
+    "delete_tag",
+    "disable",
+    "enable",
+    "end_run",
+    "flush",
+    "flush_async_logging",
+    "get_artifact_uri",
+    "get_experiment",
+    "get_experiment_by_name",
+    "get_metric_history",
+    "get_parent_run",
+    "get_run",
+    "get_tracking_uri",
+    "is_enabled",
+    "is_tracking_uri_set",
+    "last_active_run",
+    "log_artifact",
+    "log_artifacts",
+    "log_dict",
+    "log_figure",
+    "log_image",
+    "log_input",
+    "log_metric",
+    "log_metrics",
+    "log_param",
+    "log_params",
+    "log_table",
+    "log_text",
+    "rename_experiment",
+    "restore_experiment",
+    "restore_run",
+    "search_experiments",
+    "search_runs",
+    "set_experiment",
+    "set_experiment_tag",
+    "set_experiment_tags",
+    "set_tag",
+    "set_tags",
+    "set_tracking_uri",
+    "start_run",
+]

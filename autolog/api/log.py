@@ -1,0 +1,127 @@
+"""The fluent functions that log values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from autolog.api.runs import use_run
+from autolog.api.store import flush
+from autolog.datasets import describe
+from autolog.entities import Dataset, DatasetInput, InputTag
+from autolog.run import active_run
+from autolog.values import to_text
+
+
+def log_metric(
+    key: str,
+    value: float,
+    step: int | None = None,
+    synchronous: bool | None = None,
+    timestamp: int | None = None,
+    run_id: str | None = None,
+    model_id: str | None = None,  # noqa: ARG001  MLflow's; models are no part of a run's metrics yet
+    dataset: Any = None,
+) -> None:
+    """Log one point of a metric to the active run; one is begun where none is active.
+
+    Args:
+        key: the metric's name.
+        value: a number; NaN and ±inf are kept.
+        step: an integer; 0 where it is not given, as in MLflow.
+        synchronous: True waits until the store has it.
+        timestamp: milliseconds since the epoch; now where it is not given.
+        run_id: another run than the active one.
+        model_id: accepted for MLflow's sake.
+        dataset: the data set that the metric was computed on; it is recorded as an input of the run.
+
+    Raises:
+        InvalidParameter: the value is not a number, or the step not an integer.
+        NotFound: there is no run with the id.
+    """
+    run = (active_run() or use_run()) if run_id is None else use_run(run_id)
+    run.log_metric(key, value, step, timestamp)
+    if dataset is not None:
+        log_input(dataset)
+    if synchronous:
+        flush()
+
+
+def log_metrics(
+    metrics: Mapping[str, float],
+    step: int | None = None,
+    synchronous: bool | None = None,
+    run_id: str | None = None,
+    timestamp: int | None = None,
+    model_id: str | None = None,  # noqa: ARG001  as above
+    dataset: Any = None,
+) -> None:
+    """Log one point of each of several metrics. Arguments and errors are those of ``log_metric``."""
+    use_run(run_id).log_metrics(metrics, step, timestamp)
+    if dataset is not None:
+        log_input(dataset)
+    if synchronous:
+        flush()
+
+
+def log_param(key: str, value: Any, synchronous: bool | None = None) -> Any:
+    """Log a param of any length to the active run, and return its value; of a repeated key the last value counts."""
+    log_params({key: value}, synchronous)
+    return value
+
+
+def log_params(params: Mapping[str, Any], synchronous: bool | None = None, run_id: str | None = None) -> None:
+    """Log params to the active run, or to another."""
+    use_run(run_id).log_params(params)
+    if synchronous:
+        flush()
+
+
+def set_tag(key: str, value: Any, synchronous: bool | None = None) -> None:
+    """Set a tag on the active run."""
+    set_tags({key: value}, synchronous)
+
+
+def set_tags(tags: Mapping[str, Any], synchronous: bool | None = None) -> None:
+    """Set tags on the active run."""
+    use_run().set_tags(tags)
+    if synchronous:
+        flush()
+
+
+def delete_tag(key: str) -> None:
+    """Take a tag away from the active run."""
+    use_run().delete_tag(key)
+
+
+def log_input(
+    dataset: Any,
+    context: str | None = None,
+    tags: Mapping[str, str] | None = None,
+    model: Any = None,  # noqa: ARG001
+) -> None:
+    """Log the use of a data set by the active run.
+
+    Args:
+        dataset: a ``Dataset``, a data set of MLflow's, or the data itself, which is described and never copied.
+        context: what it is used for, such as ``train``.
+        tags: for this use.
+        model: accepted for MLflow's sake.
+    """
+    all_tags = dict(tags or {})
+    if context is not None:
+        all_tags["mlflow.data.context"] = context
+    used = DatasetInput(
+        dataset=_to_dataset(dataset), tags=tuple(InputTag(key, to_text(value)) for key, value in all_tags.items())
+    )
+    use_run().log_inputs([used])
+
+
+def _to_dataset(data: Any) -> Dataset:
+    if isinstance(data, Dataset):
+        return data
+    to_dict = getattr(data, "to_dict", None)
+    if hasattr(data, "digest") and hasattr(data, "source") and callable(to_dict):
+        described = to_dict()
+        return Dataset(**{key: described.get(key) or "" for key in Dataset.__struct_fields__})
+    return describe(data)

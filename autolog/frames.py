@@ -1,0 +1,114 @@
+"""Records as pandas DataFrames."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Sequence
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+from autolog.artifacts import ArtifactStore
+from autolog.entities import Run
+from autolog.errors import InvalidParameter, MissingDependency, NotFound
+
+if TYPE_CHECKING:
+    import pandas
+
+    from autolog.run import ActiveRun
+
+
+def runs_to_frame(runs: Sequence[Run]) -> pandas.DataFrame:
+    """Return runs as a DataFrame with MLflow's columns: a row a run, ``metrics.``, ``params.`` and ``tags.`` prefixed.
+
+    Raises:
+        MissingDependency: pandas is not installed.
+    """
+    pd = import_pandas()
+    infos = [run.info for run in runs]
+    columns: dict[str, Any] = {
+        "run_id": [info.run_id for info in infos],
+        "experiment_id": [info.experiment_id for info in infos],
+        "status": [info.status.value for info in infos],
+        "artifact_uri": [info.artifact_uri for info in infos],
+        "start_time": pd.to_datetime([info.start_time for info in infos], unit="ms", utc=True),
+        "end_time": pd.to_datetime([info.end_time for info in infos], unit="ms", utc=True),
+    }
+    count = len(runs)
+    for prefix, missing, parts in (
+        ("metrics", float("nan"), [run.data.metrics for run in runs]),
+        ("params", None, [run.data.params for run in runs]),
+        ("tags", None, [run.data.tags for run in runs]),
+    ):
+        for place, values in enumerate(parts):
+            for key, value in values.items():
+                column = columns.get(name := f"{prefix}.{key}")
+                if column is None:
+                    column = columns[name] = [missing] * count
+                column[place] = value
+    frame: pandas.DataFrame = pd.DataFrame(columns)
+    return frame
+
+
+def append_table(run: ActiveRun, data: Any, artifact_file: str, tag: str) -> None:
+    """Log a table, with the rows that an earlier call has logged under the same name before it."""
+    pd = import_pandas()
+    suffix = PurePosixPath(artifact_file).suffix
+    if suffix not in {".json", ".parquet"}:
+        raise InvalidParameter(f"a table's name ends in .json or .parquet, unlike {artifact_file!r}")
+    frame = data if isinstance(data, pd.DataFrame) else _to_frame(pd, data)
+    stored = run.read()
+    logged = json.loads(stored.data.tags.get(tag, "[]"))
+    if any(entry.get("path") == artifact_file for entry in logged):
+        frame = pd.concat([_load(pd, stored, artifact_file), frame], ignore_index=True)
+    else:
+        run.set_tag(tag, json.dumps([*logged, {"path": artifact_file, "type": "table"}]))
+    buffer = io.BytesIO()
+    if suffix == ".json":
+        buffer.write(frame.to_json(orient="split", index=False).encode())
+    else:
+        frame.to_parquet(buffer, index=False)
+    run.log_content(artifact_file, buffer.getvalue())
+
+
+def load_table(run: Run, artifact_file: str) -> pandas.DataFrame:
+    """Return a logged table. Raises NotFound."""
+    frame: pandas.DataFrame = _load(import_pandas(), run, artifact_file)
+    return frame
+
+
+def import_pandas() -> Any:
+    """Return pandas.
+
+    Raises:
+        MissingDependency: it is not installed.
+    """
+    try:
+        import pandas as pd
+    except ModuleNotFoundError as error:
+        raise MissingDependency(
+            "pandas is needed for this: pip install 'autolog-ml[pandas]', or ask for output_format='list'"
+        ) from error
+    return pd
+
+
+def _to_frame(pd: Any, data: Any) -> Any:
+    if not isinstance(data, dict):
+        raise InvalidParameter(f"a table is a dict of columns or a DataFrame, not a {type(data).__name__}")
+    try:
+        return pd.DataFrame(data)
+    except ValueError:
+        # Scalars make a table of one row.
+        return pd.DataFrame({key: [value] for key, value in data.items()})
+
+
+def _load(pd: Any, run: Run, artifact_file: str) -> Any:
+    store = ArtifactStore(run.info.artifact_uri)
+    try:
+        with store.open(artifact_file) as file:
+            content = file.read()
+    except FileNotFoundError as error:
+        raise NotFound(f"the run {run.info.run_id} has no table {artifact_file!r}") from error
+    if artifact_file.endswith(".parquet"):
+        return pd.read_parquet(io.BytesIO(content))
+    return pd.read_json(io.BytesIO(content), orient="split")

@@ -1,0 +1,52 @@
+"""Error isolation: what goes wrong in autolog's own code is one line on the logger, never the user's problem."""
+
+from __future__ import annotations
+
+import logging
+from types import TracebackType
+from typing import Final
+
+logger = logging.getLogger("autolog")
+
+_reported: Final[set[str]] = set()
+
+
+class Strictness:
+    """Whether autolog's own errors are raised, as tests and CI want, instead of logged."""
+
+    enabled = False
+
+
+class guard:  # noqa: N801  it reads as a statement, as contextlib's do
+    """Run a block of autolog's own code so that its errors stay inside.
+
+    Only ``Exception`` is caught: ``KeyboardInterrupt`` and the like are the user's.
+    Each place reports its first error and is silent about later ones.
+
+    Args:
+        where: what the block does, for the log line.
+    """
+
+    __slots__ = ("where",)
+
+    def __init__(self, where: str) -> None:
+        self.where = where
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> bool:
+        if not isinstance(error, Exception) or Strictness.enabled:
+            return False
+        if self.where not in _reported:
+            _reported.add(self.where)
+            logger.warning(
+                "autolog failed in %s (%s: %s); your code is not affected, the record is incomplete",
+                self.where,
+                type(error).__name__,
+                error,
+            )
+            logger.debug("the failure in %s", self.where, exc_info=error)
+        return True

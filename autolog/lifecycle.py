@@ -1,0 +1,172 @@
+"""How runs come to be, are found again, and end with the process that began them."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import time
+import uuid
+import weakref
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+from autolog import tracking
+from autolog.entities import LifecycleStage, RunStatus
+from autolog.errors import InvalidState
+from autolog.events import RunCreated, RunUpdated
+from autolog.guard import guard
+from autolog.names import invent_name
+from autolog.run import PARENT_TAG, RUN_NAME_TAG, ActiveRun, active_run, current_user
+from autolog.tracking import ExperimentName
+from autolog.values import to_text, validate_key, validate_run_id
+
+if TYPE_CHECKING:
+    from autolog.entities import Run
+
+# Told of every run that this process begins; the environment and the system metrics listen.
+observers: Final[list[Callable[[ActiveRun], None]]] = []
+
+# The runs that this process is to end, and every run that it holds a handle on.
+_open: Final[dict[str, ActiveRun]] = {}
+_known: Final[weakref.WeakValueDictionary[str, ActiveRun]] = weakref.WeakValueDictionary()
+_last: Final[list[str]] = []
+
+
+def begin_run(
+    *,
+    name: str | None = None,
+    experiment: ExperimentName | None = None,
+    parent_run_id: str | None = None,
+    tags: Mapping[str, Any] | None = None,
+    run_id: str | None = None,
+) -> ActiveRun:
+    """Begin a new run, without making it active.
+
+    Args:
+        name: the run's name; one is invented where it is not given.
+        experiment: the experiment; the current one where it is not given.
+        parent_run_id: makes the run a child.
+        tags: its first tags.
+        run_id: an id chosen by the caller.
+
+    Raises:
+        InvalidParameter: the id or a tag cannot be used.
+    """
+    to = tracking.current()
+    where = experiment or tracking.current_experiment()
+    to.announce(where)
+    started = time.time_ns() // 1_000_000
+    texts = {key: to_text(value) for key, value in to.settings.tags.items()}
+    texts.update({validate_key("tag", key): to_text(value) for key, value in (tags or {}).items()})
+    chosen = name or texts.get(RUN_NAME_TAG) or invent_name()
+    texts[RUN_NAME_TAG] = chosen
+    if parent_run_id is not None:
+        texts[PARENT_TAG] = parent_run_id
+    run = ActiveRun(
+        validate_run_id(run_id) if run_id is not None else uuid.uuid4().hex,
+        where,
+        to,
+        name=chosen,
+        parent_run_id=parent_run_id,
+        start_time=started,
+    )
+    to.recorder.record(
+        RunCreated(
+            run_id=run.run_id,
+            experiment_id=where.experiment_id,
+            experiment_name=where.name,
+            run_name=chosen,
+            start_time=started,
+            user_id=current_user(),
+            tags=texts,
+        )
+    )
+    _register(run)
+    return run
+
+
+def resume_run(run_id: str) -> ActiveRun:
+    """Open a run that exists, to add to it; it is RUNNING again until it is ended.
+
+    Raises:
+        NotFound: the store holds no such run.
+        InvalidState: the run is deleted.
+    """
+    to = tracking.current()
+    if run_id in _open and not _open[run_id].has_ended:
+        return _open[run_id]
+    stored = to.reader().get_run(validate_run_id(run_id))
+    if stored.info.lifecycle_stage is LifecycleStage.DELETED:
+        raise InvalidState(f"the run {run_id} is deleted; restore it first: autolog.restore_run({run_id!r})")
+    run = attach_run(stored)
+    to.recorder.record(RunUpdated(run_id=run_id, status=RunStatus.RUNNING, reopen=True))
+    _register(run)
+    return run
+
+
+def attach_run(stored: Run) -> ActiveRun:
+    """Return a handle on a run of the store, leaving its status as it is."""
+    known = _known.get(stored.info.run_id)
+    if known is not None:
+        return known
+    run = ActiveRun(
+        stored.info.run_id,
+        ExperimentName(stored.info.experiment_id, ""),
+        tracking.current(),
+        name=stored.info.run_name,
+        parent_run_id=stored.data.tags.get(PARENT_TAG),
+        start_time=stored.info.start_time,
+    )
+    run.status = stored.info.status
+    _known[run.run_id] = run
+    return run
+
+
+def find_run(run_id: str) -> ActiveRun:
+    """Return a handle on a run by its id, asking the store only for one that this process has not seen.
+
+    Raises:
+        NotFound: the store holds no such run.
+    """
+    known = _known.get(run_id)
+    return known if known is not None else attach_run(tracking.current().reader().get_run(run_id))
+
+
+def last_active_run_id() -> str | None:
+    """Return the id of the active run, or else of the last that this process began; None where there is none."""
+    run = active_run()
+    return run.run_id if run is not None else (_last[-1] if _last else None)
+
+
+def open_runs() -> list[ActiveRun]:
+    """Return the runs that this process has begun and not ended."""
+    for run in list(_open.values()):
+        if run.has_ended:
+            _open.pop(run.run_id, None)
+    return list(_open.values())
+
+
+def _register(run: ActiveRun) -> None:
+    open_runs()
+    _open[run.run_id] = _known[run.run_id] = run
+    _last[:] = [run.run_id]
+    for observer in observers:
+        with guard("observing a run"):
+            observer(run)
+
+
+def _end_runs() -> None:
+    """End at exit what the script left open, by how the script ended."""
+    error = tracking.failure_of_the_script()
+    for run in reversed(open_runs()):
+        with guard("ending a run at exit"):
+            run.end(RunStatus.FINISHED if error is None else RunStatus.FAILED, error)
+
+
+def _begin_child() -> None:
+    _open.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_begin_child)
+atexit.register(_end_runs)

@@ -1,0 +1,223 @@
+"""The recorder: this process's journal and writer, made when the first record comes, remade in a forked child."""
+
+from __future__ import annotations
+
+import functools
+import logging
+import os
+import threading
+import time
+import weakref
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final, Protocol
+
+from autolog.backend import Backend, Position
+from autolog.config import Settings
+from autolog.errors import JournalError
+from autolog.events import Fact
+from autolog.guard import guard
+from autolog.journal import Journal
+from autolog.writer import Writer, WriterThread
+
+logger = logging.getLogger("autolog")
+
+# A journal that could not be made is tried again after this many seconds.
+_RETRY_AFTER: Final = 5.0
+
+
+class Recorder:
+    """Takes the records of this process, and sees that they reach the backend.
+
+    Nothing here raises for a reason that is ours: where no journal can be made, records are dropped and counted.
+
+    Args:
+        settings: where the spool and the backend are, and how often to write.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self._journal: Journal | None = None
+        self._thread: WriterThread | None = None
+        self._turn = threading.RLock()
+        self._retry_at = 0.0
+        self._lost = 0
+        self._on_fork: weakref.WeakSet[ForkAware] = weakref.WeakSet()
+        _RECORDERS.add(self)
+
+    @property
+    def journal(self) -> Journal | None:
+        """The journal; None where none can be made now."""
+        return self._journal or self._open()
+
+    @property
+    def dropped(self) -> int:
+        """How many records were lost because no journal could take them."""
+        return self._lost + (self._journal.dropped if self._journal is not None else 0)
+
+    @property
+    def error(self) -> BaseException | None:
+        """Why the backend does not take records at present; None while it does."""
+        return self._thread.error if self._thread is not None else None
+
+    def record(self, fact: Fact) -> None:
+        """Take a fact."""
+        journal = self._journal or self._open()
+        if journal is None:
+            self.drop()
+        else:
+            journal.append(fact)
+
+    def drop(self) -> None:
+        """Count a record that no journal could take."""
+        self._lost += 1
+
+    def record_file(self, fact: Callable[[str], Fact], fill: Callable[[Path], None]) -> None:
+        """Take a file.
+
+        Args:
+            fact: makes the event from the name of the staged file.
+            fill: writes the content to the path that it is given; what it raises is raised.
+        """
+        journal = self._journal or self._open()
+        if journal is None:
+            self.drop()
+            return
+        path = journal.stage()
+        fill(path)
+        journal.append(fact(path.name))
+
+    def watch_fork(self, member: ForkAware) -> None:
+        """Tell an object, for as long as it lives, when a forked child begins."""
+        self._on_fork.add(member)
+
+    def flush(self, timeout: float | None = None) -> bool:
+        """Wait until the backend holds everything recorded before the call.
+
+        Args:
+            timeout: most seconds to wait; None waits as long as it takes.
+
+        Returns:
+            Whether the backend holds it all.
+        """
+        if self._journal is None:
+            return self._lost == 0
+        position = self._journal.position()
+        if self._thread is None:
+            return position == Position()
+        return self._thread.wait(position, timeout) and self.dropped == 0
+
+    def close(self, timeout: float) -> int:
+        """Write what is left, within a time, and end.
+
+        Args:
+            timeout: most seconds that this may take.
+
+        Returns:
+            How many records stay in the journal, for ``autolog sync`` to send.
+        """
+        deadline = time.monotonic() + timeout
+        with self._turn:
+            journal, thread = self._journal, self._thread
+            self._journal = self._thread = None
+        _RECORDERS.discard(self)
+        if journal is None:
+            return 0
+        position = journal.position()
+        if thread is not None:
+            thread.wait(position, max(0.0, deadline - time.monotonic()))
+            thread.stop(max(0.05, deadline - time.monotonic()))
+            committed = thread.committed
+        else:
+            committed = self._drain(journal) if position != Position() else position
+        left = (position.facts - committed.facts) + (position.points - committed.points)
+        journal.close(remove=left == 0)
+        return left
+
+    def _drain(self, journal: Journal) -> Position:
+        # Where no thread could be started, at the interpreter's end, the work is done here.
+        writer = self._make_writer(journal)
+        try:
+            while writer.step():
+                pass
+        except Exception:
+            logger.debug("writing at the end failed", exc_info=True)
+        finally:
+            writer.close()
+        return writer.committed
+
+    def _open(self) -> Journal | None:
+        with self._turn:
+            if self._journal is not None or time.monotonic() < self._retry_at:
+                return self._journal
+            try:
+                journal = Journal(self.settings.spool, self.settings.backend, self.settings.spool_limit)
+            except JournalError as error:
+                if not self._lost:
+                    logger.warning("%s; nothing is recorded until then", error)
+                self._retry_at = time.monotonic() + _RETRY_AFTER
+                return None
+            self._journal = journal
+            self._start(journal)
+            return journal
+
+    def _start(self, journal: Journal) -> None:
+        thread = WriterThread(lambda: self._make_writer(journal), self.settings.flush_interval)
+        try:
+            thread.start()
+        except RuntimeError:
+            logger.debug("no thread can be started; records are written at the end")
+        else:
+            self._thread = thread
+            self._recover_others(journal)
+
+    def _recover_others(self, journal: Journal) -> None:
+        if any(other.name != journal.id for other in self.settings.spool.iterdir()):
+            threading.Thread(target=_recover, args=(self.settings.spool,), name="autolog-recovery", daemon=True).start()
+
+    def _make_writer(self, journal: Journal) -> Writer:
+        return Writer(journal.folder, functools.partial(_open_backend, self.settings.backend))
+
+    def _begin_child(self) -> None:
+        # What the parent's thread has open must not be closed by the child's garbage collector.
+        _INHERITED.append((self._journal, self._thread))
+        journal, self._journal, self._thread = self._journal, None, None
+        self._turn = threading.RLock()
+        self._lost = 0
+        if journal is not None:
+            journal.abandon()
+        for member in list(self._on_fork):
+            member.begin_child()
+
+
+class ForkAware(Protocol):
+    """Something that holds what belongs to one process."""
+
+    def begin_child(self) -> None:
+        """Forget it, in a forked child."""
+
+
+def _recover(spool: Path) -> None:
+    with guard("recovering what earlier processes left"):
+        from autolog.recovery import recover
+
+        recover(spool)
+
+
+def _open_backend(url: str) -> Backend:
+    from autolog.backends import open_backend
+
+    return open_backend(url)
+
+
+_RECORDERS: Final[weakref.WeakSet[Recorder]] = weakref.WeakSet()
+_INHERITED: Final[list[object]] = []
+
+
+def _begin_child() -> None:
+    for recorder in list(_RECORDERS):
+        recorder._begin_child()  # noqa: SLF001  the one caller, in the same module
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_begin_child)

@@ -1,0 +1,245 @@
+"""What dead processes left behind: their journals are sent, and their runs closed with the status that is true."""
+
+from __future__ import annotations
+
+import logging
+import os
+import platform
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+from autolog.backend import Backend, Batch, Position
+from autolog.config import default_spool
+from autolog.entities import Run, RunStatus
+from autolog.errors import AutologError, JournalError, NotFound
+from autolog.events import RunUpdated
+from autolog.journal import JournalInfo, is_own_journal, read_info
+from autolog.journal_reader import JournalReader, read_committed
+from autolog.liveness import ProcessLock
+from autolog.writer import Writer
+
+logger = logging.getLogger("autolog")
+
+# Journals that could not be read whole are kept here after what was intact has been sent.
+DAMAGED = "damaged"
+
+
+@dataclass(frozen=True)
+class JournalState:
+    """A journal as it lies in the spool.
+
+    ``left`` counts the records that no backend is known to hold; ``size`` is in bytes; ``error`` says why a journal
+    cannot be read at all.
+    """
+
+    journal: str
+    folder: Path
+    info: JournalInfo | None
+    alive: bool
+    left: int = 0
+    size: int = 0
+    open_runs: tuple[str, ...] = ()
+    damage: tuple[str, ...] = ()
+    error: str = ""
+
+
+@dataclass
+class Recovered:
+    """What became of one dead process's journal; ``error`` says why it waits on."""
+
+    journal: str
+    backend: str
+    records: int = 0
+    runs_killed: list[str] = field(default_factory=list)
+    damage: list[str] = field(default_factory=list)
+    error: str = ""
+
+
+def scan(spool: Path | None = None) -> list[JournalState]:
+    """Describe every journal of the spool, oldest first; nothing is changed."""
+    return [_describe(folder) for folder in _journal_folders(spool or default_spool())]
+
+
+def recover(
+    spool: Path | None = None,
+    backend: str | None = None,
+    progress: Callable[[str, int], None] | None = None,
+) -> list[Recovered]:
+    """Send what dead processes of this machine left in the spool, and close the runs that they left open.
+
+    A run is closed as KILLED, at the time of its process's last sign of life; how it ended otherwise would be in
+    the journal. A journal is worked on by one process at a time, and removed when its backend holds all of it.
+
+    Args:
+        spool: the folder of journals; the default one where it is not given.
+        backend: only journals for the store at this URL.
+        progress: is called with a journal's id and how many of its records have been sent so far.
+
+    Returns:
+        An entry for every journal of a dead process.
+    """
+    where = spool or default_spool()
+    done = []
+    for folder in _journal_folders(where):
+        try:
+            info = read_info(folder)
+        except JournalError as error:
+            logger.debug("%s", error)
+            continue
+        if is_own_journal(info.journal) or info.host != platform.node() or backend not in {None, info.backend}:
+            continue
+        lock = ProcessLock(folder / "alive")
+        if not lock.acquire():
+            continue
+        try:
+            done.append(_recover(folder, info, progress))
+        finally:
+            lock.release()
+    return done
+
+
+def _recover(folder: Path, info: JournalInfo, progress: Callable[[str, int], None] | None) -> Recovered:
+    outcome = Recovered(info.journal, info.backend)
+    try:
+        writer = Writer(folder, partial(_open_backend, info.backend), finished=True)
+    except (JournalError, OSError) as error:
+        outcome.error = str(error)
+        return outcome
+    start = writer.committed
+    try:
+        while writer.step():
+            outcome.records = sum(writer.committed) - sum(start)
+            if progress is not None:
+                progress(info.journal, outcome.records)
+        outcome.runs_killed = _close_runs(folder, info, writer.reader.open_runs)
+    except (AutologError, OSError) as error:
+        outcome.error = str(error)
+    finally:
+        outcome.damage = writer.reader.damage
+        writer.close()
+    if not outcome.error:
+        if outcome.damage:
+            logger.warning("the journal %s is damaged: %s; what was intact was sent", folder, "; ".join(outcome.damage))
+            _set_aside(folder)
+        else:
+            shutil.rmtree(folder, ignore_errors=True)
+    return outcome
+
+
+def _close_runs(folder: Path, info: JournalInfo, runs: list[str]) -> list[str]:
+    from autolog.backends import open_reader
+
+    elsewhere = {
+        run for other in _journal_folders(folder.parent) if other != folder for run in _open_runs_if_alive(other)
+    }
+    reader = open_reader(info.backend)
+    try:
+        running = [run for run in runs if run not in elsewhere and _is_running(reader.get_run, run)]
+    finally:
+        reader.close()
+    if running:
+        end_time = _last_sign_of_life(folder, info)
+        facts = [
+            (number, RunUpdated(run_id=run, status=RunStatus.KILLED, end_time=end_time))
+            for number, run in enumerate(running)
+        ]
+        backend = _open_backend(info.backend)
+        try:
+            # A journal of its own, so that a second recovery of the same runs changes nothing.
+            backend.write(Batch(f"{info.journal}-end", Position(facts=len(facts)), facts))
+        finally:
+            backend.close()
+    return running
+
+
+def _is_running(get_run: Callable[[str], Run], run_id: str) -> bool:
+    try:
+        return not get_run(run_id).info.status.is_terminated
+    except NotFound:
+        return False
+
+
+def _last_sign_of_life(folder: Path, info: JournalInfo) -> int:
+    signs = [info.started]
+    for name in ("committed", "alive", "journal.json"):
+        try:
+            signs.append(int((folder / name).stat().st_mtime * 1000))
+        except OSError:
+            continue
+    return max(signs)
+
+
+def _open_runs_if_alive(folder: Path) -> list[str]:
+    try:
+        info = read_info(folder)
+        if not is_own_journal(info.journal) and not _is_alive(folder):
+            return []
+        return _read_open_runs(folder)
+    except (JournalError, OSError):
+        return []
+
+
+def _read_open_runs(folder: Path) -> list[str]:
+    reader = JournalReader(folder)
+    try:
+        reader.read_index()
+        return reader.open_runs
+    finally:
+        reader.close()
+
+
+def _describe(folder: Path) -> JournalState:
+    size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    try:
+        info = read_info(folder)
+    except JournalError as error:
+        return JournalState(folder.name, folder, None, alive=False, size=size, error=str(error))
+    alive = is_own_journal(info.journal) or _is_alive(folder)
+    try:
+        reader = JournalReader(folder, finished=not alive)
+    except (JournalError, OSError) as error:
+        return JournalState(folder.name, folder, info, alive=alive, size=size, error=str(error))
+    try:
+        while reader.read() is not None:
+            pass
+        left = sum(reader.position) - sum(read_committed(folder))
+        return JournalState(
+            folder.name, folder, info, alive, max(0, left), size, tuple(reader.open_runs), tuple(reader.damage)
+        )
+    finally:
+        reader.close()
+
+
+def _is_alive(folder: Path) -> bool:
+    lock = ProcessLock(folder / "alive")
+    if lock.acquire():
+        lock.release()
+        return False
+    return True
+
+
+def _journal_folders(spool: Path) -> Iterator[Path]:
+    try:
+        entries = sorted(entry.path for entry in os.scandir(spool) if entry.is_dir() and entry.name != DAMAGED)
+    except OSError:
+        return
+    for path in entries:
+        yield Path(path)
+
+
+def _set_aside(folder: Path) -> None:
+    try:
+        aside = folder.parent / DAMAGED
+        aside.mkdir(mode=0o700, exist_ok=True)
+        folder.rename(aside / folder.name)
+    except OSError as error:
+        logger.warning("the damaged journal %s cannot be moved aside (%s)", folder, error)
+
+
+def _open_backend(url: str) -> Backend:
+    from autolog.backends import open_backend
+
+    return open_backend(url)

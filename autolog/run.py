@@ -1,0 +1,334 @@
+"""Runs as a program holds them: begun, logged to, ended; and which one is active here."""
+
+from __future__ import annotations
+
+import getpass
+import threading
+import time
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from contextvars import ContextVar
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Final
+
+from autolog import tracking
+from autolog.entities import DatasetInput, LifecycleStage, RunData, RunInfo, RunInputs, RunStatus
+from autolog.errors import InvalidParameter
+from autolog.events import ArtifactLogged, InputsLogged, ParamsLogged, RunUpdated, TagsSet
+from autolog.guard import guard
+from autolog.redaction import redact_text
+from autolog.segments import POINT_MARK, pack_point
+from autolog.tracking import ExperimentName, Tracking
+from autolog.values import to_metric_value, to_step, to_text, to_timestamp, validate_key
+
+if TYPE_CHECKING:
+    from autolog.entities import Run
+    from autolog.journal import Journal
+
+PARENT_TAG: Final = "mlflow.parentRunId"
+NOTE_TAG: Final = "mlflow.note.content"
+RUN_NAME_TAG: Final = "mlflow.runName"
+EXCEPTION_TAG: Final = "autolog.exception"
+
+_pack = pack_point
+_MARK = POINT_MARK
+_now = time.time
+
+_active: ContextVar[tuple[ActiveRun, ...]] = ContextVar("autolog_active_runs", default=())
+
+
+class ActiveRun:
+    """A run that this process writes to. As a context manager it is active inside, and ended at the end.
+
+    Every logging method appends to the journal and returns; none waits for a store.
+    Safe to use from several threads.
+
+    Args:
+        run_id: the run's id.
+        experiment: the experiment it belongs to.
+        to: where it is recorded.
+        name: the run's name.
+        parent_run_id: the run that this one is a child of.
+        start_time: in milliseconds since the epoch.
+    """
+
+    def __init__(
+        self,
+        run_id: str,
+        experiment: ExperimentName,
+        to: Tracking,
+        *,
+        name: str = "",
+        parent_run_id: str | None = None,
+        start_time: int | None = None,
+    ) -> None:
+        self.run_id: Final = run_id
+        self.experiment_id: Final = experiment.experiment_id
+        self.name = name
+        self.parent_run_id: Final = parent_run_id
+        self.start_time = start_time
+        self.status = RunStatus.RUNNING
+        self.params: dict[str, str] = {}
+        self._has_training = False
+        self._ended = False
+        self._turn = threading.Lock()
+        self._tracking = to
+        self._recorder = to.recorder
+        self._series: dict[str, int] = {}
+        self._journal: Journal | None = self._recorder.journal
+        self._recorder.watch_fork(self)
+
+    # -- logging ---------------------------------------------------------------------------------------------------
+
+    def log_metric(self, key: str, value: float, step: int | None = None, timestamp: int | None = None) -> None:
+        """Log one point of a metric.
+
+        Args:
+            key: the metric's name.
+            value: a number, or what converts to one by ``float``; NaN and ±inf are kept.
+            step: an integer; 0 where it is not given, as in MLflow.
+            timestamp: milliseconds since the epoch; now where it is not given.
+
+        Raises:
+            InvalidParameter: the value is not a number, the step not an integer, or the key not a name.
+        """
+        try:
+            series = self._series[key]
+            seconds = _now() if timestamp is None else timestamp / 1000
+            if step is None:
+                step = 0
+            self._journal.write_point(  # type: ignore[union-attr]  # None is what the except is for
+                _pack(series, _MARK, step, seconds, value, series, _MARK, step, seconds, value)
+            )
+        except Exception:  # noqa: BLE001  a new key, an odd type, a full segment: all ordinary, all told apart below
+            self._log_metric_carefully(key, value, step, timestamp)
+
+    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None, timestamp: int | None = None) -> None:
+        """Log one point of each of several metrics, all at the same step and time. Raises as ``log_metric`` does."""
+        moment = time.time_ns() // 1_000_000 if timestamp is None else timestamp
+        for key, value in metrics.items():
+            self.log_metric(key, value, step, moment)
+
+    def log_params(self, params: Mapping[str, Any]) -> None:
+        """Log params; of a key that is logged again the last value counts."""
+        texts = {validate_key("param", key): to_text(value) for key, value in params.items()}
+        if texts:
+            self.params.update(texts)
+            self._recorder.record(ParamsLogged(run_id=self.run_id, params=texts))
+
+    def log_param(self, key: str, value: Any) -> Any:
+        """Log one param, and return its value."""
+        self.log_params({key: value})
+        return value
+
+    def set_tags(self, tags: Mapping[str, Any]) -> None:
+        """Set tags."""
+        texts: dict[str, str | None] = {validate_key("tag", key): to_text(value) for key, value in tags.items()}
+        if texts:
+            self._recorder.record(TagsSet(run_id=self.run_id, tags=texts))
+            if (name := texts.get(RUN_NAME_TAG)) is not None:
+                self.rename(name)
+
+    def set_tag(self, key: str, value: Any) -> None:
+        """Set one tag."""
+        self.set_tags({key: value})
+
+    def delete_tag(self, key: str) -> None:
+        """Take a tag away."""
+        self._recorder.record(TagsSet(run_id=self.run_id, tags={key: None}))
+
+    def log_inputs(self, inputs: Sequence[DatasetInput]) -> None:
+        """Log the use of data sets."""
+        if inputs:
+            self._recorder.record(InputsLogged(run_id=self.run_id, inputs=tuple(inputs)))
+
+    def log_file(self, path: str, fill: Callable[[Path], None]) -> None:
+        """Log an artifact whose content a function writes.
+
+        Args:
+            path: below the run's artifact folder, POSIX style.
+            fill: is called once, now, with the file to write.
+
+        Raises:
+            InvalidParameter: the path would leave the artifact folder.
+        """
+        from autolog.artifacts import validate_artifact_path
+
+        valid = validate_artifact_path(path)
+        self._recorder.record_file(lambda staged: ArtifactLogged(run_id=self.run_id, path=valid, staged=staged), fill)
+
+    def log_content(self, path: str, content: bytes) -> None:
+        """Log an artifact from its bytes. Raises as ``log_file`` does."""
+        self.log_file(path, lambda file: _write_bytes(file, content))
+
+    def claim_training(self) -> bool:
+        """Say whether the caller's training is the first of this run, and so may record into it."""
+        with self._turn:
+            first, self._has_training = not self._has_training, True
+        return first
+
+    def rename(self, name: str) -> None:
+        """Give the run another name."""
+        self.name = name
+        self._recorder.record(RunUpdated(run_id=self.run_id, run_name=name))
+
+    # -- life ------------------------------------------------------------------------------------------------------
+
+    def end(self, status: RunStatus | str = RunStatus.FINISHED, error: BaseException | None = None) -> None:
+        """End the run; a run that has ended already keeps its status.
+
+        Args:
+            status: how it ended.
+            error: the exception that ended it, kept as a tag and, with its traceback, as ``exception.txt``.
+        """
+        final = to_status(status)
+        with self._turn:
+            if self._ended:
+                return
+            self._ended = True
+        self.status = final
+        if error is not None:
+            with guard("recording an exception"):
+                self._record_exception(error)
+        self._recorder.record(RunUpdated(run_id=self.run_id, status=final, end_time=time.time_ns() // 1_000_000))
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the run has ended, or is another process's to end."""
+        return self._ended
+
+    def __enter__(self) -> ActiveRun:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        deactivate(self)
+        self.end(RunStatus.FINISHED if error is None else RunStatus.FAILED, error)
+
+    # -- reading ---------------------------------------------------------------------------------------------------
+
+    @property
+    def info(self) -> RunInfo:
+        """What this process knows of the run's identity; the artifact folder is asked of the store when it is read."""
+        return _LiveInfo(
+            run_id=self.run_id,
+            experiment_id=self.experiment_id,
+            run_name=self.name,
+            user_id=current_user(),
+            status=self.status,
+            start_time=self.start_time,
+            lifecycle_stage=LifecycleStage.ACTIVE,
+        )
+
+    @property
+    def data(self) -> RunData:
+        """The params, metrics and tags as they stand in the store now."""
+        return self.read().data
+
+    @property
+    def inputs(self) -> RunInputs:
+        """The data sets as they stand in the store now."""
+        return self.read().inputs
+
+    def read(self) -> Run:
+        """Return the run as it stands in the store, with everything logged before the call."""
+        return self._tracking.reader().get_run(self.run_id)
+
+    def __repr__(self) -> str:
+        return f"<ActiveRun {self.run_id} {self.name!r} {self.status.value}>"
+
+    # -- inside ----------------------------------------------------------------------------------------------------
+
+    def begin_child(self) -> None:
+        """In a forked child: write to the child's journal from now on."""
+        self._journal = None
+        self._series.clear()
+        # Another thread may have held it at the fork.
+        self._turn = threading.Lock()
+        # The child may add to the run, but the run is the parent's to end.
+        self._ended = True
+
+    def _log_metric_carefully(self, key: str, value: Any, step: Any, timestamp: Any) -> None:
+        number = to_metric_value(key, value)
+        place = to_step(key, step)
+        seconds = to_timestamp(timestamp) / 1000 if timestamp is not None else _now()
+        journal = self._journal
+        if journal is None or journal.closed:
+            self._series.clear()
+            journal = self._journal = self._recorder.journal
+            if journal is None:
+                self._recorder.drop()
+                return
+        series = self._series.get(key)
+        if series is None:
+            with self._turn:
+                series = self._series.get(key)
+                if series is None:
+                    series = journal.define_series(self.run_id, validate_key("metric", key))
+                    self._series[key] = series
+        journal.append_point(_pack(series, _MARK, place, seconds, number, series, _MARK, place, seconds, number))
+
+    def _record_exception(self, error: BaseException) -> None:
+        text = "".join(traceback.format_exception(type(error), error, error.__traceback__))
+        line = "".join(traceback.format_exception_only(type(error), error)).strip()
+        self.set_tag(EXCEPTION_TAG, redact_text(line))
+        self.log_content("exception.txt", redact_text(text).encode(errors="replace"))
+
+
+class _LiveInfo(RunInfo, frozen=True, kw_only=True):
+    """RunInfo whose artifact folder is found out only when somebody wants it."""
+
+    def __getattribute__(self, name: str) -> Any:
+        if name == "artifact_uri":
+            return current_artifact_uri(super().__getattribute__("run_id"))
+        return super().__getattribute__(name)
+
+
+def current_artifact_uri(run_id: str) -> str:
+    """Return the folder of a run's artifacts, as the store names it."""
+    return tracking.current().reader().get_run(run_id).info.artifact_uri
+
+
+def active_run() -> ActiveRun | None:
+    """Return the innermost run that is active in this thread or task; None where none is."""
+    stack = _active.get()
+    return stack[-1] if stack else None
+
+
+def activate(run: ActiveRun) -> None:
+    """Make a run the active one of this thread or task."""
+    _active.set((*_active.get(), run))
+
+
+def deactivate(run: ActiveRun) -> None:
+    """Make a run, and what was made active inside it, active no longer."""
+    stack = _active.get()
+    if run in stack:
+        _active.set(stack[: stack.index(run)])
+
+
+def to_status(status: RunStatus | str) -> RunStatus:
+    """Return a run status from its name.
+
+    Raises:
+        InvalidParameter: there is no such status.
+    """
+    try:
+        return RunStatus(status)
+    except ValueError:
+        known = ", ".join(member.value for member in RunStatus)
+        raise InvalidParameter(f"{status!r} is no run status; use one of {known}") from None
+
+
+def current_user() -> str:
+    """Return the name of the user who runs this process; empty where there is none."""
+    try:
+        return getpass.getuser()
+    except Exception:  # noqa: BLE001  a container's user may have no name, and Python versions differ in the error
+        return ""
+
+
+def _write_bytes(path: Path, content: bytes) -> None:
+    path.write_bytes(content)

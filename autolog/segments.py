@@ -1,0 +1,213 @@
+"""The files of a journal: preallocated, memory-mapped, appended to by one process and readable by any other.
+
+A segment begins with a header of 64 bytes and holds records of one stream. A record is appended by a single
+``mmap.write``, which CPython runs as one step: threads need no lock, a signal handler cannot come between,
+and a process that is killed leaves whole records and at most one torn one, which its redundancy gives away.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import mmap
+import os
+import struct
+import sys
+import threading
+import zlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from autolog.errors import JournalError
+
+FORMAT: Final = 1
+HEADER_SIZE: Final = 64
+POINT_SIZE: Final = 64
+
+_MAGIC: Final = b"AUTOLOG\0"
+# magic, format, number of the first record, size in bytes, CRC-32 of what stands before it
+_HEADER: Final = struct.Struct("<8sIQQ")
+_CHECK: Final = struct.Struct("<I")
+# length of the payload, CRC-32 of the payload
+_FRAME: Final = struct.Struct("<II")
+_FRAME_ALIGNMENT: Final = 8
+
+# A point stands twice in its record (series, mark, step, seconds, value), so that a torn write or a flipped bit
+# shows without the price of a checksum on the training's thread.
+_POINT: Final = struct.Struct("<IIqddIIqdd")
+POINT_MARK: Final = 0x50544E31
+pack_point: Final = _POINT.pack
+
+
+def frame(payload: bytes) -> bytes:
+    """Return a variable-length record: length, CRC-32, payload, padding to eight bytes."""
+    padding = -(len(payload) + _FRAME.size) % _FRAME_ALIGNMENT
+    return _FRAME.pack(len(payload), zlib.crc32(payload)) + payload + bytes(padding)
+
+
+class SegmentName(NamedTuple):
+    """A segment's place in its stream, as its file's name says it."""
+
+    stream: str
+    number: int
+
+    def __str__(self) -> str:
+        return f"{self.stream}-{self.number:08d}.segment"
+
+
+def list_segments(folder: Path, stream: str) -> list[Path]:
+    """Return the files of a stream, oldest first."""
+    return sorted(folder.glob(f"{stream}-*.segment"))
+
+
+class Segment:
+    """A segment that this process appends to.
+
+    Args:
+        path: a file that does not exist yet.
+        base: the number of its first record in the stream.
+        size: of the file in bytes, header included.
+
+    Raises:
+        OSError: the file cannot be made at its full size (ENOSPC, EDQUOT, EACCES, …);
+            a full disk shows here, never as a SIGBUS at an append.
+    """
+
+    def __init__(self, path: Path, base: int, size: int) -> None:
+        self.path = path
+        self.base = base
+        self.size = size
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0), 0o600)
+        try:
+            _allocate(descriptor, size)
+            self._map = mmap.mmap(descriptor, size)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                path.unlink()
+            raise
+        finally:
+            os.close(descriptor)
+        header = _HEADER.pack(_MAGIC, FORMAT, base, size)
+        self._map.write((header + _CHECK.pack(zlib.crc32(header))).ljust(HEADER_SIZE, b"\0"))
+        self.write: Callable[[bytes], int] = self._map.write if _has_gil() else self._write_locked()
+
+    def has_room(self, size: int) -> bool:
+        """Say whether a record of this many bytes still fits."""
+        return self.size - self._map.tell() >= size
+
+    def used(self) -> int:
+        """Return how many bytes of records the segment holds."""
+        return self._map.tell() - HEADER_SIZE
+
+    def close(self) -> None:
+        """Unmap the file; nothing may be written after."""
+        self._map.close()
+
+    def _write_locked(self) -> Callable[[bytes], int]:
+        lock, write = threading.Lock(), self._map.write
+
+        def write_locked(record: bytes) -> int:
+            with lock:
+                return write(record)
+
+        return write_locked
+
+
+class SegmentView:
+    """A segment as a reader sees it, in the process that fills it or in any other.
+
+    Raises:
+        JournalError: the header is damaged, or of a newer format.
+        OSError: the file cannot be opened.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        with path.open("rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            if size < HEADER_SIZE:
+                raise JournalError(f"the journal segment {path} is damaged: it is cut off in its header")
+            self.map = mmap.mmap(file.fileno(), size, access=mmap.ACCESS_READ)
+        header = self.map[: _HEADER.size]
+        magic, version, self.base, declared = _HEADER.unpack(header)
+        (check,) = _CHECK.unpack(self.map[_HEADER.size : _HEADER.size + _CHECK.size])
+        if magic != _MAGIC or check != zlib.crc32(header):
+            self.map.close()
+            raise JournalError(f"the journal segment {path} is damaged: its header does not hold together")
+        if version > FORMAT:
+            self.map.close()
+            raise JournalError(f"the journal segment {path} was written by a newer autolog; upgrade autolog to read it")
+        self.truncated = size < declared
+        self.size = size
+
+    def frames(self, offset: int) -> Iterator[tuple[bytes | None, int]]:
+        """Yield the records from an offset on, each as (payload, offset after it).
+
+        The stream ends quietly where nothing has been written yet; a record that is torn or damaged
+        is yielded as (None, its offset), and is the last.
+        """
+        while offset + _FRAME.size <= self.size:
+            length, check = _FRAME.unpack_from(self.map, offset)
+            if not length:
+                return
+            start = offset + _FRAME.size
+            payload = self.map[start : start + length]
+            if len(payload) != length or zlib.crc32(payload) != check:
+                yield None, offset
+                return
+            offset = start + length + -(length + _FRAME.size) % _FRAME_ALIGNMENT
+            yield payload, offset
+
+    @property
+    def capacity(self) -> int:
+        """How many points fit."""
+        return (self.size - HEADER_SIZE) // POINT_SIZE
+
+    def count_points(self, known: int) -> int:
+        """Return how many points have been appended, in a segment whose process still lives.
+
+        Points fill the segment without gaps, so that the first free place is found by bisection.
+
+        Args:
+            known: a count that is already known to have been reached.
+        """
+        low, high = known, self.capacity
+        if low >= high or not self._is_written(low):
+            return low
+        while low < high:
+            middle = (low + high) // 2
+            if self._is_written(middle):
+                low = middle + 1
+            else:
+                high = middle
+        return low
+
+    def _is_written(self, place: int) -> bool:
+        # The second copy is the one that a forward copy writes last.
+        end = HEADER_SIZE + (place + 1) * POINT_SIZE
+        return self.map[end - POINT_SIZE // 2 : end - POINT_SIZE // 2 + 4] != b"\0\0\0\0"
+
+    def close(self) -> None:
+        """Unmap the file."""
+        self.map.close()
+
+
+def _allocate(descriptor: int, size: int) -> None:
+    if hasattr(os, "posix_fallocate"):
+        try:
+            os.posix_fallocate(descriptor, 0, size)
+        except OSError as error:
+            # Some file systems have no preallocation; writing the zeros has the same effect.
+            if error.errno not in (errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS):
+                raise
+        else:
+            return
+    block = bytes(1 << 16)
+    written = 0
+    while written < size:
+        written += os.write(descriptor, block[: size - written])
+
+
+def _has_gil() -> bool:
+    return getattr(sys, "_is_gil_enabled", lambda: True)()

@@ -1,0 +1,120 @@
+"""What is recorded beside a run by itself: the environment once a run, the machine's use every few seconds."""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import os
+import queue
+import threading
+import time
+from typing import TYPE_CHECKING, Final
+
+from autolog import lifecycle
+from autolog import tracking
+from autolog.config import load_settings
+from autolog.guard import guard
+
+if TYPE_CHECKING:
+    from autolog.run import ActiveRun
+
+logger = logging.getLogger("autolog")
+
+# Seconds between two samples of the machine's use, as in MLflow.
+SAMPLING_INTERVAL: Final = 10.0
+
+
+class _Observer:
+    """Two daemon threads, started by the first run: one that describes the environment, one that samples."""
+
+    def __init__(self) -> None:
+        self._runs: queue.SimpleQueue[ActiveRun] = queue.SimpleQueue()
+        self._waiting = 0
+        self._idle = threading.Condition()
+        self._threads: dict[str, threading.Thread] = {}
+
+    def observe(self, run: ActiveRun) -> None:
+        """Take note of a run that begins; children share what their parent has."""
+        settings = tracking.current().settings
+        if run.parent_run_id is not None:
+            return
+        if settings.log_environment:
+            with self._idle:
+                self._waiting += 1
+            self._runs.put(run)
+            self._start("autolog-environment", self._describe)
+        if settings.system_metrics:
+            self._start("autolog-system-metrics", self._sample)
+
+    def finish(self, timeout: float) -> None:
+        """Wait for the environment of the last runs, within a time."""
+        with self._idle:
+            self._idle.wait_for(lambda: self._waiting <= 0, timeout)
+
+    def _start(self, name: str, target: object) -> None:
+        thread = self._threads.get(name)
+        if thread is None or not thread.is_alive():
+            thread = threading.Thread(target=target, name=name, daemon=True)  # type: ignore[arg-type]
+            self._threads[name] = thread
+            thread.start()
+
+    def _describe(self) -> None:
+        from autolog.environment import environment
+
+        while True:
+            run = self._runs.get()
+            try:
+                with guard("recording the environment"):
+                    described = environment()
+                    run.set_tags(described.tags())
+                    for path, text in described.artifacts().items():
+                        run.log_content(path, text.encode(errors="replace"))
+            finally:
+                with self._idle:
+                    self._waiting -= 1
+                    self._idle.notify_all()
+
+    def _sample(self) -> None:
+        from autolog.system_metrics import SystemSampler
+
+        sampler = SystemSampler()
+        step = 0
+        while True:
+            time.sleep(SAMPLING_INTERVAL)
+            watched = [run for run in lifecycle.open_runs() if run.parent_run_id is None]
+            if watched:
+                with guard("sampling the machine"):
+                    metrics = sampler.sample()
+                    for run in watched:
+                        run.log_metrics(metrics, step)
+                step += 1
+
+
+class _Process:
+    """The observer of this process; a forked child has its own."""
+
+    observer = _Observer()
+
+
+def finish(timeout: float) -> None:
+    """Wait for what is still being described, within a time."""
+    _Process.observer.finish(timeout)
+
+
+def _observe(run: ActiveRun) -> None:
+    _Process.observer.observe(run)
+
+
+def _begin_child() -> None:
+    _Process.observer = _Observer()
+
+
+def _finish_at_exit() -> None:
+    with guard("finishing the description of the environment"):
+        finish(load_settings().exit_timeout)
+
+
+lifecycle.observers.append(_observe)
+atexit.register(_finish_at_exit)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_begin_child)

@@ -1,0 +1,176 @@
+"""The state of this process: its settings, its recorder, its reader, its experiment, and what happens at its end."""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import sys
+import threading
+import time
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from xxhash import xxh3_64_intdigest
+
+from autolog.config import Settings, load_settings
+from autolog.entities import DEFAULT_EXPERIMENT_ID, DEFAULT_EXPERIMENT_NAME
+from autolog.events import ExperimentCreated
+from autolog.recorder import Recorder
+from autolog.redaction import redact_url
+
+if TYPE_CHECKING:
+    from autolog.backend import Reader
+
+logger = logging.getLogger("autolog")
+
+# Longest wait, in seconds, of a call that reads back what this process has just recorded.
+READ_TIMEOUT: Final = 30.0
+
+
+class ExperimentName(NamedTuple):
+    """An experiment as a process names it before any store has been asked."""
+
+    experiment_id: str
+    name: str
+
+
+class Tracking:
+    """What one set of settings brings: a recorder that writes, and a reader of the same store.
+
+    Args:
+        settings: the settings in force.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.recorder = Recorder(settings)
+        self._reader: Reader | None = None
+        self._turn = threading.RLock()
+        self._announced: set[ExperimentName] = set()
+
+    def reader(self) -> Reader:
+        """Return a reader of the store, after everything recorded so far has reached it or a while has passed."""
+        self.recorder.flush(READ_TIMEOUT if self.recorder.error is None else 0.5)
+        with self._turn:
+            if self._reader is None:
+                from autolog.backends import open_reader
+
+                self._reader = open_reader(self.settings.backend)
+            return self._reader
+
+    def announce(self, experiment: ExperimentName) -> None:
+        """Record, once in a process, that an experiment is used."""
+        if experiment not in self._announced:
+            self.create_experiment(experiment)
+
+    def create_experiment(
+        self, experiment: ExperimentName, artifact_location: str = "", tags: dict[str, str] | None = None
+    ) -> str:
+        """Record that an experiment is to be made, where there is none of its name, and return its id."""
+        self._announced.add(experiment)
+        self.recorder.record(
+            ExperimentCreated(
+                experiment_id=experiment.experiment_id,
+                name=experiment.name,
+                time=time.time_ns() // 1_000_000,
+                artifact_location=artifact_location,
+                tags=tags or {},
+            )
+        )
+        return experiment.experiment_id
+
+    def begin_child(self) -> None:
+        """Forget, in a forked child, what belongs to the parent."""
+        self._reader = None
+        self._turn = threading.RLock()
+        self._announced.clear()
+
+    def close(self) -> None:
+        """Write what is left and end; say so where something stays behind."""
+        left = self.recorder.close(self.settings.exit_timeout)
+        if left:
+            logger.warning(
+                "%d records could not be sent to %s; they are safe in the journal: run 'autolog sync' to send them",
+                left,
+                redact_url(self.settings.backend),
+            )
+        if self.recorder.dropped:
+            logger.warning("%d records were dropped, because the spool took no more", self.recorder.dropped)
+        if self._reader is not None:
+            self._reader.close()
+
+
+class _Process:
+    """The one mutable place."""
+
+    def __init__(self) -> None:
+        self.turn = threading.RLock()
+        self.tracking: Tracking | None = None
+        self.retired: list[Tracking] = []
+        self.experiment: ExperimentName | None = None
+
+
+_process: Final = _Process()
+
+
+def current() -> Tracking:
+    """Return this process's tracking, made from the AUTOLOG_* variables where nothing has set it up."""
+    tracking = _process.tracking
+    return tracking if tracking is not None else configure(load_settings())
+
+
+def configure(settings: Settings) -> Tracking:
+    """Put settings in force; the recorder goes on where neither the store nor the spool changes."""
+    with _process.turn:
+        before = _process.tracking
+        same = before is not None and (before.settings.backend, before.settings.spool) == (
+            settings.backend,
+            settings.spool,
+        )
+        if before is not None and same:
+            before.settings = before.recorder.settings = settings
+            return before
+        tracking = Tracking(settings)
+        tracking.recorder.watch_fork(tracking)
+        _process.tracking = tracking
+        if before is not None:
+            # Runs that are open write on to where they began.
+            _process.retired.append(before)
+    return tracking
+
+
+def set_experiment_name(experiment: ExperimentName | None) -> None:
+    """Choose the experiment of the runs to come; None goes back to the settings'."""
+    _process.experiment = experiment
+
+
+def current_experiment() -> ExperimentName:
+    """Return the experiment that a new run of this process belongs to."""
+    return _process.experiment or name_experiment(current().settings.experiment)
+
+
+def name_experiment(name: str) -> ExperimentName:
+    """Return an experiment's name with the id that every process derives from it, without asking anyone."""
+    if name == DEFAULT_EXPERIMENT_NAME:
+        return ExperimentName(DEFAULT_EXPERIMENT_ID, name)
+    return ExperimentName(f"{xxh3_64_intdigest(name.encode()) % 10**18:018d}", name)
+
+
+def failure_of_the_script() -> BaseException | None:
+    """Return the exception that ends the script, at exit; None where it ends well or is a person's session."""
+    if hasattr(sys, "ps1") or "IPython" in sys.modules:
+        return None
+    return getattr(sys, "last_exc", None) or getattr(sys, "last_value", None)
+
+
+def close() -> None:
+    """Close all that this process has set up: write what is left, and start anew with the next call."""
+    with _process.turn:
+        closing = [*_process.retired, *([_process.tracking] if _process.tracking is not None else [])]
+        _process.tracking = None
+        _process.retired.clear()
+    for tracking in closing:
+        tracking.close()
+
+
+# Callbacks run in reverse order: the runs module registers after this, so that it ends its runs first.
+atexit.register(close)

@@ -1,0 +1,88 @@
+"""A training: the stretch of a program that hooks record, and which run it goes into."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import weakref
+from collections.abc import Mapping
+from contextvars import ContextVar, Token
+from typing import Final
+
+from autolog.entities import RunStatus
+from autolog.lifecycle import begin_run
+from autolog.run import ActiveRun, activate, active_run, deactivate
+
+logger = logging.getLogger("autolog")
+
+
+class Training:
+    """The outermost hooked call of a thread or task, with everything that it calls.
+
+    What runs inside it opens no run of its own. It opens a run only where a hook asks for one.
+    """
+
+    def __init__(self) -> None:
+        self.over = False
+        self.run: ActiveRun | None = None
+        self._owns_run = False
+        self._token: Token[Training | None] | None = None
+
+    def __enter__(self) -> Training:
+        self._token = _current.set(self)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.over = True
+        if self._token is not None:
+            _current.reset(self._token)
+
+    def begin(self, name: str, integration: str, tags: Mapping[str, str]) -> ActiveRun:
+        """Return the run that this training is recorded in.
+
+        The user's active run takes the first training inside it. A second one there gets a child run of its own,
+        so that its params and metrics keep their names and overwrite nothing. Without an active run it is a new one.
+
+        Args:
+            name: the run's name, where it is new.
+            integration: who records.
+            tags: for the run, in whichever case.
+        """
+        active = active_run()
+        if active is not None and active.claim_training():
+            self.run = active
+            active.set_tags(tags)
+            return active
+        parent = active.run_id if active is not None else None
+        self.run = begin_run(name=name, parent_run_id=parent, tags={"mlflow.autologging": integration, **tags})
+        self._owns_run = True
+        activate(self.run)
+        return self.run
+
+    def end(self, error: BaseException | None) -> None:
+        """End the run, if this training began it."""
+        if self._owns_run and self.run is not None:
+            deactivate(self.run)
+            self.run.end(RunStatus.FINISHED if error is None else RunStatus.FAILED, error)
+        elif self.run is not None and error is not None:
+            self.run.set_tag("autolog.training.exception", type(error).__name__)
+
+
+_current: ContextVar[Training | None] = ContextVar("autolog_training", default=None)
+# A new thread starts with an empty context: this says which training it was started in.
+_of_thread: Final[weakref.WeakKeyDictionary[threading.Thread, Training]] = weakref.WeakKeyDictionary()
+
+
+def current_training() -> Training | None:
+    """Return the training that this code runs inside of, also in the threads that it has started."""
+    training = _current.get()
+    if training is None and _of_thread:
+        training = _of_thread.get(threading.current_thread())
+    return training if training is not None and not training.over else None
+
+
+def inherit_training(thread: threading.Thread) -> None:
+    """Note that a thread is being started inside the present training, if there is one."""
+    training = current_training()
+    if training is not None:
+        _of_thread[thread] = training

@@ -1,0 +1,152 @@
+"""Record the fit of every scikit-learn estimator: params, training metrics, data sets, outcome."""
+
+from __future__ import annotations
+
+import sys
+import types
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from autolog.datasets import describe, variable_name
+
+from autolog import tracking
+from autolog.entities import Dataset, DatasetInput, InputTag
+from autolog.guard import guard
+from autolog.hooks import Call, Hook, Integration
+from autolog.integrations.sklearn_metrics import training_metrics
+from autolog.run import ActiveRun
+
+sklearn: Final = Integration("sklearn", requires="scikit-learn>=1.4")
+
+# Fitting one of these on its own prepares data and trains nothing; MLflow leaves the same ones out.
+_PREPARATION: Final = (
+    "sklearn.preprocessing.",
+    "sklearn.impute.",
+    "sklearn.feature_extraction.",
+    "sklearn.feature_selection.",
+    "sklearn.compose._column_transformer.",
+)
+
+# What a fit leaves behind in one number, under MLflow's name where it has one.
+_RESULTS: Final = {
+    "best_score_": "best_cv_score",
+    "inertia_": "inertia",
+    "n_iter_": "n_iter",
+    "oob_score_": "oob_score",
+}
+
+
+@sklearn.around(
+    "sklearn.base:BaseEstimator+.fit",
+    "sklearn.base:BaseEstimator+.fit_transform",
+    "sklearn.base:BaseEstimator+.fit_predict",
+)
+def fit(call: Call) -> Hook:
+    """Record the outermost fit: params and data before it, what came of it after."""
+    estimator = call.instance if call.instance is not None else call.args[0]
+    cls = type(estimator)
+    full_name = f"{cls.__module__}.{cls.__qualname__}"
+    if full_name.startswith(_PREPARATION):
+        yield
+        return
+    run = call.begin(cls.__name__, estimator_name=cls.__name__, estimator_class=full_name)
+    with guard("recording params"):
+        log_params(run, cls.__name__, describe_params(estimator))
+    features, targets = call.argument("X"), call.argument("y")
+    if tracking.current().settings.log_datasets:
+        with guard("describing a data set"):
+            run.log_inputs([describe_input(features, targets)])
+    yield
+    if call.error is not None:
+        return
+    with guard("recording results"):
+        log_results(run, estimator)
+    weights = call.argument("sample_weight")
+    with guard("computing training metrics"):
+        computed = training_metrics(estimator, features, targets, weights)
+        run.log_metrics(computed.metrics)
+        if computed.rows is not None:
+            run.set_tag("autolog.training_metrics.rows", computed.rows)
+
+
+@sklearn.around(
+    "sklearn.model_selection._validation:cross_validate",
+    "sklearn.model_selection._validation:cross_val_score",
+    "sklearn.model_selection._validation:cross_val_predict",
+    "sklearn.model_selection._validation:learning_curve",
+    "sklearn.model_selection._validation:validation_curve",
+    "sklearn.model_selection._validation:permutation_test_score",
+    "sklearn.model_selection:cross_validate",
+    "sklearn.model_selection:cross_val_score",
+    "sklearn.model_selection:cross_val_predict",
+    "sklearn.model_selection:learning_curve",
+    "sklearn.model_selection:validation_curve",
+    "sklearn.model_selection:permutation_test_score",
+)
+def validate(_: Call) -> Hook:
+    """Keep the fits of a cross-validation from becoming runs of their own."""
+    yield
+
+
+def describe_params(estimator: Any) -> dict[str, str]:
+    """Return what ``get_params(deep=True)`` gives as texts; of a search without the params of what it tunes."""
+    deep = not hasattr(estimator, "cv")
+    described = {}
+    for key, value in estimator.get_params(deep=deep).items():
+        with guard(f"describing the param {key}"):
+            described[key] = describe_value(value)
+    return described
+
+
+def describe_value(value: Any) -> str:
+    """Return a param as a text of one line that is the same in every run with the same settings.
+
+    A nested estimator is its class's name, since its params stand beside it, and a function is its full name:
+    the representations of both are slow, long, or different each time.
+    """
+    if isinstance(value, (str, int, float, bool, type(None))):
+        return str(value)
+    if hasattr(value, "get_params") and not isinstance(value, type):
+        return f"{type(value).__name__}()"
+    if isinstance(value, (types.FunctionType, types.BuiltinFunctionType, type)):
+        return f"{value.__module__}.{value.__qualname__}"
+    if isinstance(value, (list, tuple)) and any(
+        isinstance(item, (list, tuple)) or hasattr(item, "get_params") for item in value
+    ):
+        opening, closing = "[]" if isinstance(value, list) else "()"
+        return (
+            opening
+            + ", ".join(repr(item) if isinstance(item, str) else describe_value(item) for item in value)
+            + closing
+        )
+    return str(value)
+
+
+def log_params(run: ActiveRun, name: str, params: Mapping[str, str]) -> None:
+    """Log params; where the user has logged another value under the name, ours gets the estimator's name before it."""
+    run.log_params(
+        {key if run.params.get(key, value) == value else f"{name}.{key}": value for key, value in params.items()}
+    )
+
+
+def describe_input(features: Any, targets: Any) -> DatasetInput:
+    """Return the training data as a run's input, under the name that the caller's variable has."""
+    name = variable_name(features, sys._getframe(1)) or "dataset"  # noqa: SLF001  the documented way to the caller
+    dataset: Dataset = describe(features, targets, name=name)
+    return DatasetInput(dataset=dataset, tags=(InputTag("mlflow.data.context", "train"),))
+
+
+def log_results(run: ActiveRun, estimator: Any) -> None:
+    """Log what the fit found, as far as the estimator keeps it in plain attributes."""
+    found = vars(estimator)
+    run.log_metrics(dict(_numbers(found)))
+    best = found.get("best_params_")
+    if isinstance(best, Mapping):
+        run.log_params({f"best_{key}": describe_value(value) for key, value in best.items()})
+
+
+def _numbers(found: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
+    for attribute, name in _RESULTS.items():
+        value = found.get(attribute)
+        if isinstance(value, (int, float)) or (value is not None and getattr(value, "shape", None) == (1,)):
+            yield name, float(value if isinstance(value, (int, float)) else value[0])

@@ -1,0 +1,153 @@
+"""Training metrics of a fitted scikit-learn estimator, under MLflow's names."""
+
+from __future__ import annotations
+
+import random
+import sys
+import types
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+# More rows than this are sampled evenly, so that what is added to a training stays small beside it.
+MOST_ROWS: Final = 10_000
+
+# The packages whose predictions are known to compute and do nothing else.
+# Anybody else's code may print, count its calls or draw random numbers, and is never called.
+_TRUSTED: Final = ("sklearn", "xgboost", "lightgbm", "imblearn", "catboost", "numpy", "scipy", "builtins")
+
+
+@dataclass(frozen=True)
+class TrainingMetrics:
+    """Metrics, and how many rows they were computed from where these are a sample."""
+
+    metrics: dict[str, float] = field(default_factory=dict)
+    rows: int | None = None
+
+
+def training_metrics(estimator: Any, features: Any, targets: Any, weights: Any = None) -> TrainingMetrics:
+    """Compute a classifier's or regressor's metrics on its training data, from one pass of predictions.
+
+    Args:
+        estimator: fitted.
+        features: shape (n, m), as it was given to fit.
+        targets: shape (n,), or None.
+        weights: shape (n,), or None.
+
+    Returns:
+        Nothing for an estimator without targets or predictions, for several outputs,
+        or where code that is not a known library's would be called.
+    """
+    from sklearn.base import is_classifier, is_regressor
+
+    compute = _classifier_metrics if is_classifier(estimator) else _regressor_metrics
+    if (
+        targets is None
+        or not hasattr(estimator, "predict")
+        or not (is_classifier(estimator) or is_regressor(estimator))
+    ):
+        return TrainingMetrics()
+    if not _is_trusted(estimator) or getattr(targets, "ndim", 1) != 1 or _count_rows(features) != _count_rows(targets):
+        return TrainingMetrics()
+    rows = None
+    if (count := _count_rows(features)) > MOST_ROWS:
+        rows = MOST_ROWS
+        features, targets, weights = (_sample(data, count) for data in (features, targets, weights))
+    with _random_state_kept(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return TrainingMetrics(compute(estimator, features, targets, weights), rows)
+
+
+def _classifier_metrics(estimator: Any, features: Any, targets: Any, weights: Any) -> dict[str, float]:
+    from sklearn import metrics
+
+    predicted = estimator.predict(features)
+    precision, recall, f1, _ = metrics.precision_recall_fscore_support(
+        targets, predicted, average="weighted", sample_weight=weights, zero_division=0
+    )
+    accuracy = metrics.accuracy_score(targets, predicted, sample_weight=weights)
+    computed = {
+        "training_precision_score": precision,
+        "training_recall_score": recall,
+        "training_f1_score": f1,
+        "training_accuracy_score": accuracy,
+        "training_score": accuracy,
+    }
+    if hasattr(estimator, "predict_proba"):
+        probabilities, classes = estimator.predict_proba(features), estimator.classes_
+        computed["training_log_loss"] = metrics.log_loss(targets, probabilities, sample_weight=weights, labels=classes)
+        if len(classes) > 1:
+            computed["training_roc_auc"] = metrics.roc_auc_score(
+                targets,
+                probabilities[:, 1] if len(classes) == 2 else probabilities,  # noqa: PLR2004  binary
+                average="weighted",
+                sample_weight=weights,
+                multi_class="ovo",
+                labels=None if len(classes) == 2 else classes,  # noqa: PLR2004  binary
+            )
+    return {key: float(value) for key, value in computed.items()}
+
+
+def _regressor_metrics(estimator: Any, features: Any, targets: Any, weights: Any) -> dict[str, float]:
+    from sklearn import metrics
+
+    predicted = estimator.predict(features)
+    squared = float(metrics.mean_squared_error(targets, predicted, sample_weight=weights))
+    r2 = float(metrics.r2_score(targets, predicted, sample_weight=weights))
+    return {
+        "training_mean_squared_error": squared,
+        "training_mean_absolute_error": float(metrics.mean_absolute_error(targets, predicted, sample_weight=weights)),
+        "training_root_mean_squared_error": squared**0.5,
+        "training_r2_score": r2,
+        "training_score": r2,
+    }
+
+
+def _is_trusted(estimator: Any) -> bool:
+    return all(_is_known_code(value) for value in (estimator, *_nested(estimator.get_params(deep=True).values())))
+
+
+def _nested(values: Any) -> Iterator[Any]:
+    for value in values:
+        if isinstance(value, (list, tuple)):
+            yield from _nested(value)
+        elif hasattr(value, "get_params") or isinstance(value, types.FunctionType) or callable(value):
+            yield value
+
+
+def _is_known_code(value: Any) -> bool:
+    owner = value if isinstance(value, (type, types.FunctionType, types.BuiltinFunctionType)) else type(value)
+    return (getattr(owner, "__module__", None) or "builtins").partition(".")[0] in _TRUSTED
+
+
+def _count_rows(data: Any) -> int:
+    shape = getattr(data, "shape", None)
+    return int(shape[0]) if shape else len(data)
+
+
+def _sample(data: Any, count: int) -> Any:
+    import numpy as np
+
+    if data is None:
+        return None
+    rows = np.linspace(0, count - 1, MOST_ROWS).astype(np.int64)
+    if hasattr(data, "iloc"):
+        return data.iloc[rows]
+    return [data[row] for row in rows.tolist()] if isinstance(data, (list, tuple)) else data[rows]
+
+
+@contextmanager
+def _random_state_kept() -> Iterator[None]:
+    """Put the global random generators back as they were: a few estimators draw from them when they predict."""
+    numpy = sys.modules["numpy"]
+    ours, theirs = random.getstate(), numpy.random.get_state()
+    try:
+        yield
+    finally:
+        if random.getstate() != ours:
+            random.setstate(ours)
+        after = numpy.random.get_state()
+        if after[2:] != theirs[2:] or (after[1] != theirs[1]).any():
+            numpy.random.set_state(theirs)
