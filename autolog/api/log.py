@@ -7,7 +7,6 @@ from typing import Any
 
 from autolog.api.runs import use_run
 from autolog.api.store import flush
-from autolog.datasets import describe
 from autolog.entities import Dataset, DatasetInput, InputTag
 from autolog.run import active_run
 from autolog.values import to_text
@@ -124,4 +123,6 @@ def _to_dataset(data: Any) -> Dataset:
     if hasattr(data, "digest") and hasattr(data, "source") and callable(to_dict):
         described = to_dict()
         return Dataset(**{key: described.get(key) or "" for key in Dataset.__struct_fields__})
+    from autolog.datasets import describe
+
     return describe(data)

@@ -1,0 +1,30 @@
+"""Every test has a spool and a store of its own, and leaves nothing of autolog behind in the process."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import autolog
+from autolog import lifecycle, surroundings, tracking
+from autolog.run import _active
+
+
+@pytest.fixture(autouse=True)
+def isolated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv("AUTOLOG_SPOOL", str(tmp_path / "spool"))
+    monkeypatch.setenv("AUTOLOG_BACKEND", f"file:{tmp_path / 'runs'}")
+    monkeypatch.setenv("AUTOLOG_SYSTEM_METRICS", "0")
+    monkeypatch.setenv("AUTOLOG_LOG_ENVIRONMENT", "0")
+    monkeypatch.delenv("AUTOLOG_RUN_ID", raising=False)
+    token = _active.set(())
+    yield
+    _active.reset(token)
+    autolog.disable()
+    for run in lifecycle.open_runs():
+        run.end("KILLED")
+    surroundings.finish(10)
+    tracking.close()
+    tracking.set_experiment_name(None)
