@@ -50,8 +50,8 @@ class ArtifactStore:
 
     def __init__(self, uri: str) -> None:
         # Not before artifacts are used: fsspec takes as long to import as the rest of autolog.
-        from fsspec.core import url_to_fs  # type: ignore[import-untyped]  # noqa: PLC0415
-        from fsspec.implementations.local import LocalFileSystem  # type: ignore[import-untyped]  # noqa: PLC0415
+        from fsspec.core import url_to_fs
+        from fsspec.implementations.local import LocalFileSystem
 
         try:
             files, root = url_to_fs(uri)

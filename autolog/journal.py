@@ -195,8 +195,7 @@ class Journal:
         if time.monotonic() < self._retry_at:
             return None
         try:
-            waiting = sum(path.stat().st_size for path in self.folder.glob("*.segment"))
-            if waiting + size > self._limit:
+            if self._size() + size > self._limit:
                 raise OSError(errno.EDQUOT, "the limit AUTOLOG_SPOOL_LIMIT is reached")  # noqa: TRY301  one way to fail
             number = int(full.path.stem.rpartition("-")[2]) + 1
             segment = self._new_segment(stream, number, base, size)
@@ -210,6 +209,14 @@ class Journal:
             self._retry_at = time.monotonic() + _RETRY_AFTER
             return None
         return segment
+
+    def _size(self) -> int:
+        size = 0
+        for path in self.folder.glob("*.segment"):
+            # The writer deletes what is stored at any moment.
+            with contextlib.suppress(FileNotFoundError):
+                size += path.stat().st_size
+        return size
 
     def _new_segment(self, stream: str, number: int, base: int, size: int) -> Segment:
         return Segment(self.folder / str(SegmentName(stream, number)), base, size)

@@ -106,7 +106,7 @@ class JournalReader:
 
     def _collect_damage(self) -> None:
         for stream in (self._index, self._facts, self._points):
-            self.damage += stream.damage
+            self.damage += [text for text in stream.damage if text not in self.damage]
             stream.damage.clear()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import platform
@@ -192,7 +193,7 @@ def _read_open_runs(folder: Path) -> list[str]:
 
 
 def _describe(folder: Path) -> JournalState:
-    size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    size = _size(folder)
     try:
         info = read_info(folder)
     except JournalError as error:
@@ -211,6 +212,14 @@ def _describe(folder: Path) -> JournalState:
         )
     finally:
         reader.close()
+
+
+def _size(folder: Path) -> int:
+    size = 0
+    for path in folder.rglob("*"):
+        with contextlib.suppress(FileNotFoundError):
+            size += path.stat().st_size if path.is_file() else 0
+    return size
 
 
 def _is_alive(folder: Path) -> bool:

@@ -99,7 +99,7 @@ class ActiveRun:
             if step is None:
                 step = 0
             self._journal.write_point(  # type: ignore[union-attr]  # None is what the except is for
-                _pack(series, _MARK, step, seconds, value, series, _MARK, step, seconds, value)
+                _pack(series, _MARK, step, seconds, value) * 2
             )
         except Exception:  # noqa: BLE001  a new key, an odd type, a full segment: all ordinary, all told apart below
             self._log_metric_carefully(key, value, step, timestamp)
@@ -268,7 +268,7 @@ class ActiveRun:
                 if series is None:
                     series = journal.define_series(self.run_id, validate_key("metric", key))
                     self._series[key] = series
-        journal.append_point(_pack(series, _MARK, place, seconds, number, series, _MARK, place, seconds, number))
+        journal.append_point(_pack(series, _MARK, place, seconds, number) * 2)
 
     def _record_exception(self, error: BaseException) -> None:
         text = "".join(traceback.format_exception(type(error), error, error.__traceback__))

@@ -33,11 +33,10 @@ _CHECK: Final = struct.Struct("<I")
 _FRAME: Final = struct.Struct("<II")
 _FRAME_ALIGNMENT: Final = 8
 
-# A point stands twice in its record (series, mark, step, seconds, value), so that a torn write or a flipped bit
-# shows without the price of a checksum on the training's thread.
-_POINT: Final = struct.Struct("<IIqddIIqdd")
+# A point stands twice in its record, so that a torn write or a flipped bit shows without the price of a checksum
+# on the training's thread: a record is ``pack_point(series, POINT_MARK, step, seconds, value) * 2``.
 POINT_MARK: Final = 0x50544E31
-pack_point: Final = _POINT.pack
+pack_point: Final = struct.Struct("<IIqdd").pack
 
 
 def frame(payload: bytes) -> bytes:

@@ -176,13 +176,13 @@ def _parse_order(order_by: Sequence[str], subject: _Subject) -> tuple[OrderKey, 
 @cache
 def _parser() -> Lark:
     # Imported and built by the first search, so that nothing else pays for it.
-    from lark import Lark  # noqa: PLC0415
+    from lark import Lark
 
     return Lark(_GRAMMAR, parser="lalr", start=["filter", "order"])
 
 
 def _parse(text: str, start: str) -> Tree[Token]:
-    from lark import UnexpectedCharacters, UnexpectedInput, UnexpectedToken  # noqa: PLC0415 - as above
+    from lark import UnexpectedCharacters, UnexpectedInput, UnexpectedToken
 
     try:
         return _parser().parse(text, start=start)

@@ -1,0 +1,84 @@
+"""How a database comes to have the tables that the code knows: which version it has, and the way from there."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from sqlalchemy import Connection, inspect, text
+
+from autolog.backends.sql.schema import SCHEMA_VERSION, VERSION_TABLE, metadata
+from autolog.errors import BackendError, StoreCorrupted, StoreTooNew
+
+# Any number will do, as long as every process that upgrades takes the same.
+_LOCK: Final = 0x6175746F6C6F67
+_LOCK_SECONDS: Final = 60
+
+
+def read_version(connection: Connection, store: str) -> str | None:
+    """Return the version of the tables in a database; None where there are none of ours yet.
+
+    Args:
+        connection: to the database.
+        store: what messages call it.
+
+    Raises:
+        StoreTooNew: a newer autolog made them.
+        BackendError: they are another program's.
+    """
+    tables = set(inspect(connection).get_table_names())
+    if VERSION_TABLE not in tables:
+        if taken := sorted(tables & metadata.tables.keys()):
+            guess = " (it looks like MLflow's)" if "alembic_version" in tables else ""
+            raise BackendError(
+                f"{store} is not an autolog store{guess}: it holds a table {taken[0]!r} but no {VERSION_TABLE!r}. "
+                "Use another database, or import its runs into one.",
+            )
+        return None
+    version: str | None = connection.execute(text(f"SELECT version_num FROM {VERSION_TABLE}")).scalar()  # noqa: S608 - our own name
+    if version is None:
+        raise StoreCorrupted(f"{store} is damaged: its table {VERSION_TABLE!r} is empty.")
+    if version > SCHEMA_VERSION:
+        raise StoreTooNew(
+            f"{store} was made by a newer autolog: its tables have version {version}, "
+            f"and this one knows those up to {SCHEMA_VERSION}. Upgrade autolog.",
+        )
+    return version
+
+
+def upgrade(connection: Connection, store: str) -> None:
+    """Bring the tables to the newest version, in the connection's transaction; of many processes, one does it.
+
+    Raises as ``read_version`` does.
+    """
+    _lock(connection)
+    try:
+        if read_version(connection, store) != SCHEMA_VERSION:
+            _run_migrations(connection)
+    finally:
+        _unlock(connection)
+
+
+def _run_migrations(connection: Connection) -> None:
+    # Imported here because it takes a tenth of a second, and a store is upgraded once.
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", "autolog.backends.sql:migrations")
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
+
+
+def _lock(connection: Connection) -> None:
+    """Wait until no other process upgrades; SQLite's transaction is a lock already."""
+    match connection.dialect.name:
+        case "postgresql":
+            connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
+        case "mysql":
+            connection.execute(text("SELECT GET_LOCK(:lock, :seconds)"), {"lock": hex(_LOCK), "seconds": _LOCK_SECONDS})
+
+
+def _unlock(connection: Connection) -> None:
+    """Let the next process in, where the end of the transaction does not."""
+    if connection.dialect.name == "mysql":
+        connection.execute(text("SELECT RELEASE_LOCK(:lock)"), {"lock": hex(_LOCK)})

@@ -1,0 +1,189 @@
+"""Reading a store."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import numpy as np
+from sqlalchemy import Connection, Row, Table, and_, func, select
+
+from autolog.backend import ExperimentQuery, History, Page, RunQuery
+from autolog.backends.sql.filters import EXPERIMENTS, Condition, compile_filter, runs_subject
+from autolog.backends.sql.ordering import PlacedRow, next_rows
+from autolog.backends.sql.records import fetch_texts, make_runs
+from autolog.backends.sql.schema import artifacts, digest, experiment_tags, experiments, metric_summaries, metrics, runs
+from autolog.backends.sql.store import Store
+from autolog.entities import Artifact, Experiment, LifecycleStage, Run, ViewType
+from autolog.errors import NotFound
+from autolog.history import make_history
+from autolog.search import (
+    Expression,
+    OrderKey,
+    OrderValue,
+    check_max_results,
+    decode_token,
+    encode_token,
+    fingerprint,
+    parse_experiment_filter,
+    parse_experiment_order,
+    parse_run_filter,
+    parse_run_order,
+)
+
+# Points that are turned into arrays at a time, which bounds the memory that their Python objects take.
+_POINTS: Final = 50_000
+
+
+class SqlReader:
+    """Reads a store in a database; one that is not there reads as empty.
+
+    Args:
+        url: as for ``SqlBackend``.
+
+    Raises:
+        InvalidParameter: the URL cannot be used.
+        MissingDependency: the database's driver is not installed.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._store = Store(url, writable=False)
+
+    def get_experiment(self, experiment_id: str) -> Experiment:
+        """See ``autolog.backend.Reader``."""
+        with self._store.transaction() as connection:
+            found = _find_experiments(connection, experiments.c.experiment_id == experiment_id)
+        if not found:
+            raise NotFound(f"There is no experiment with the id {experiment_id!r}.")
+        return found[0]
+
+    def get_experiment_by_name(self, name: str) -> Experiment | None:
+        """See ``autolog.backend.Reader``."""
+        with self._store.transaction() as connection:
+            found = _find_experiments(connection, experiments.c.name_digest == digest(name))
+        return found[0] if found else None
+
+    def search_experiments(self, query: ExperimentQuery) -> Page[Experiment]:
+        """See ``autolog.backend.Reader``."""
+        expression, order = parse_experiment_filter(query.filter), parse_experiment_order(query.order_by)
+        after = _place(query, order)
+        with self._store.transaction() as connection:
+            where = and_(
+                _in_view(experiments, query.view),
+                compile_filter(expression, EXPERIMENTS, connection.dialect.name),
+            )
+            found = next_rows(connection, EXPERIMENTS, where, order, after, query.max_results + 1)
+            page = found[: query.max_results]
+            return Page(_make_experiments(connection, [row for row, _ in page]), _token(query, page, found))
+
+    def get_run(self, run_id: str) -> Run:
+        """See ``autolog.backend.Reader``."""
+        with self._store.transaction() as connection:
+            row = _find_run(connection, run_id)
+            return make_runs(connection, [row], RunQuery(), self._store.artifact_root)[0]
+
+    def search_runs(self, query: RunQuery) -> Page[Run]:
+        """See ``autolog.backend.Reader``."""
+        expression, order = parse_run_filter(query.filter), parse_run_order(query.order_by)
+        after = _place(query, order)
+        with self._store.transaction() as connection:
+            root = self._store.artifact_root
+            where = _searched_runs(connection, query, expression, root)
+            found = next_rows(connection, runs_subject(root), where, order, after, query.max_results + 1)
+            page = found[: query.max_results]
+            return Page(make_runs(connection, [row for row, _ in page], query, root), _token(query, page, found))
+
+    def count_runs(self, query: RunQuery) -> int:
+        """See ``autolog.backend.Reader``."""
+        expression = parse_run_filter(query.filter)
+        with self._store.transaction() as connection:
+            where = _searched_runs(connection, query, expression, self._store.artifact_root)
+            return connection.execute(select(func.count()).select_from(runs).where(where)).scalar_one()
+
+    def metric_history(self, run_id: str, key: str, max_points: int | None = None) -> History:
+        """See ``autolog.backend.Reader``."""
+        statement = (
+            select(metrics.c.step, metrics.c.timestamp, metrics.c.value)
+            .join(metric_summaries, metric_summaries.c.id == metrics.c.series)
+            .where(metric_summaries.c.key_digest == digest(key))
+            .order_by(metrics.c.ordinal)
+        )
+        parts: list[tuple[Any, ...]] = []
+        with self._store.transaction() as connection:
+            row = _find_run(connection, run_id)
+            result = connection.execute(statement.where(metric_summaries.c.run == row.id))
+            for points in result.partitions(_POINTS):
+                columns = zip(*points, strict=True)
+                parts.append(tuple(map(np.array, columns, (np.int64, np.int64, np.float64))))
+        empty = (np.array([], np.int64), np.array([], np.int64), np.array([], np.float64))
+        steps, timestamps, values = map(np.concatenate, zip(empty, *parts, strict=True))
+        return make_history(key, steps, timestamps, values, max_points)
+
+    def artifacts(self, run_id: str) -> Sequence[Artifact]:
+        """See ``autolog.backend.Reader``."""
+        columns = artifacts.c
+        with self._store.transaction() as connection:
+            row = _find_run(connection, run_id)
+            statement = select(columns.path, columns.size, columns.sha256).where(columns.run == row.id)
+            found = connection.execute(statement.order_by(columns.path)).all()
+        return [Artifact(path=path, size=size, sha256=sha256) for path, size, sha256 in found]
+
+    def close(self) -> None:
+        """See ``autolog.backend.Reader``."""
+        self._store.close()
+
+
+def _place(query: RunQuery | ExperimentQuery, order: Sequence[OrderKey]) -> Sequence[OrderValue] | None:
+    """Check a query's page, and return the order values that it begins after."""
+    check_max_results(query.max_results)
+    return decode_token(query.page_token, fingerprint(query), order) if query.page_token else None
+
+
+def _token(query: RunQuery | ExperimentQuery, page: Sequence[PlacedRow], found: Sequence[PlacedRow]) -> str | None:
+    """Return the token of the next page, where more was found than the page has room for."""
+    return encode_token(page[-1][1], fingerprint(query)) if len(found) > len(page) else None
+
+
+def _in_view(table: Table, view: ViewType) -> Condition:
+    return table.c.lifecycle_stage.in_([stage.value for stage in LifecycleStage if view.includes(stage)])
+
+
+def _searched_runs(
+    connection: Connection, query: RunQuery, expression: Expression | None, artifact_root: str
+) -> Condition:
+    """The condition that a run is one that the query asks for."""
+    where = and_(
+        _in_view(runs, query.view),
+        compile_filter(expression, runs_subject(artifact_root), connection.dialect.name),
+    )
+    if query.experiment_ids is None:
+        return where
+    named = select(experiments.c.id).where(experiments.c.experiment_id.in_(query.experiment_ids))
+    return and_(runs.c.experiment.in_(connection.execute(named).scalars().all()), where)
+
+
+def _find_experiments(connection: Connection, condition: Condition) -> list[Experiment]:
+    return _make_experiments(connection, connection.execute(select(experiments).where(condition)).all())
+
+
+def _make_experiments(connection: Connection, rows: Sequence[Row[Any]]) -> list[Experiment]:
+    found = fetch_texts(connection, experiment_tags, [row.id for row in rows])
+    return [
+        Experiment(
+            experiment_id=row.experiment_id,
+            name=row.name,
+            artifact_location=row.artifact_location,
+            lifecycle_stage=LifecycleStage(row.lifecycle_stage),
+            creation_time=row.creation_time,
+            last_update_time=row.last_update_time,
+            tags=found.get(row.id, {}),
+        )
+        for row in rows
+    ]
+
+
+def _find_run(connection: Connection, run_id: str) -> Row[Any]:
+    row = connection.execute(select(runs).where(runs.c.run_id == run_id)).one_or_none()
+    if row is None:
+        raise NotFound(f"There is no run with the id {run_id!r}.")
+    return row

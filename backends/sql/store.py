@@ -1,0 +1,120 @@
+"""The store in a database: found or made at its first use, then lent out one transaction at a time."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from sqlalchemy import Connection, Pool, create_engine, select
+
+from autolog.backends.sql.engine import driver_errors, make_engine, parse_url
+from autolog.backends.sql.migrations import read_version, upgrade
+from autolog.backends.sql.schema import SCHEMA_VERSION, metadata, settings
+from autolog.backends.sql.upsert import upsert
+from autolog.errors import BackendError
+
+logger = logging.getLogger("autolog")
+
+_ROOT_SETTING: Final = "artifact_root"
+
+# Connections that a fork copied. To close one, or to let it be collected, would end what the parent does with it.
+_inherited: Final[list[Pool]] = []
+
+
+class Store:
+    """A store, by its URL.
+
+    Args:
+        url: ``sqlite:///…``, ``postgresql://…``, ``mysql://…`` or ``mariadb://…``;
+            ``artifact_root`` in its query says where the artifacts of a new store go, ``timeout`` how many seconds
+            SQLite waits for a lock.
+        writable: make the store where there is none, and upgrade an older one.
+            Without it, a store that is not there is an empty one.
+
+    Raises:
+        InvalidParameter: the URL cannot be used.
+        MissingDependency: the database's driver is not installed.
+    """
+
+    def __init__(self, url: str, *, writable: bool) -> None:
+        self._writable = writable
+        self._location = parse_url(url)
+        self._engine = make_engine(self._location, writable=writable)
+        self._is_ready = False
+        self.artifact_root = ""
+
+    @contextmanager
+    def transaction(self) -> Iterator[Connection]:
+        """Lend a connection: committed at the end of the block, rolled back if that raises. Raises BackendError."""
+        with driver_errors(self._engine, self._location):
+            if not self._is_ready:
+                self._is_ready = self._make() if self._writable else self._find()
+            if self._is_ready:
+                with self._engine.begin() as connection:
+                    yield connection
+            else:
+                with create_engine("sqlite://").begin() as connection:
+                    metadata.create_all(connection)
+                    yield connection
+
+    def reopen(self) -> None:
+        """Leave the connections that a fork copied to the parent, and open new ones."""
+        _inherited.append(self._engine.pool)
+        self._engine.dispose(close=False)
+
+    def close(self) -> None:
+        """Give every connection back."""
+        self._engine.dispose()
+
+    def _find(self) -> bool:
+        path = self._location.path
+        if path is not None and not path.exists():
+            return False
+        with self._engine.begin() as connection:
+            version = read_version(connection, self._location.shown)
+            if version is None:
+                return False
+            if version != SCHEMA_VERSION:
+                raise BackendError(
+                    f"{self._location.shown} was made by an older autolog; it is upgraded when it is next written to.",
+                )
+            self.artifact_root = self._read_root(connection)
+        return True
+
+    def _make(self) -> bool:
+        path = self._location.path
+        if path is not None:
+            try:
+                path.parent.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise BackendError(f"{self._location.shown} cannot be made: {error}. Choose another folder.") from error
+        with self._engine.begin() as connection:
+            if read_version(connection, self._location.shown) != SCHEMA_VERSION:
+                upgrade(connection, self._location.shown)
+                upsert(connection, settings, [{"name": _ROOT_SETTING, "value": self._choose_root()}])
+            self.artifact_root = self._read_root(connection)
+        if self._location.artifact_root is not None and self._choose_root() != self.artifact_root:
+            logger.warning(
+                "%s keeps its artifacts in %s, as was chosen when it was made; the URL's artifact_root is not used.",
+                self._location.shown,
+                self.artifact_root,
+            )
+        return True
+
+    def _choose_root(self) -> str:
+        root = self._location.artifact_root or os.environ.get("AUTOLOG_ARTIFACT_ROOT")
+        path = self._location.path
+        if root is None and path is not None:
+            # Kept relative to the database's folder, so that both can be moved together.
+            return f"{path.stem}-artifacts"
+        root = root or "autolog-artifacts"
+        return root.rstrip("/") if "://" in root else Path(root).absolute().as_posix()
+
+    def _read_root(self, connection: Connection) -> str:
+        root: str = connection.execute(select(settings.c.value).where(settings.c.name == _ROOT_SETTING)).scalar_one()
+        path = self._location.path
+        return root if path is None or "://" in root else (path.parent / root).as_posix()

@@ -1,0 +1,144 @@
+"""Writing a store: a batch is one transaction, in which the position of its journal is moved too."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from itertools import groupby
+
+from sqlalchemy import Connection, select, update
+
+from autolog.backend import Batch, Points, Position
+from autolog.backends.sql.experiment_facts import create_experiment, update_experiment
+from autolog.backends.sql.points import append_points
+from autolog.backends.sql.run_facts import RunRows, apply_run_facts, lock_runs
+from autolog.backends.sql.schema import artifacts, digest, experiments, journals, runs
+from autolog.backends.sql.store import Store
+from autolog.backends.sql.upsert import upsert
+from autolog.entities import Artifact
+from autolog.errors import NotFound
+from autolog.events import ExperimentCreated, ExperimentUpdated, Fact
+
+logger = logging.getLogger("autolog")
+
+
+class SqlBackend:
+    """Writes a store in a database; it is made, or upgraded, by the first batch.
+
+    Args:
+        url: ``sqlite:///runs.db``, ``postgresql://user:password@host/database``, ``mysql://…`` or ``mariadb://…``.
+            In its query, ``artifact_root`` says where the artifacts of a new store go
+            (else AUTOLOG_ARTIFACT_ROOT, else a folder beside the SQLite file or in the working folder),
+            and ``timeout`` how many seconds SQLite waits for another process.
+
+    Raises:
+        InvalidParameter: the URL cannot be used.
+        MissingDependency: the database's driver is not installed.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._store = Store(url, writable=True)
+
+    def write(self, batch: Batch) -> None:
+        """See ``autolog.backend.Backend``."""
+        with self._store.transaction() as connection:
+            seen = _lock_journal(connection, batch.journal)
+            facts = [fact for number, fact in batch.facts if number >= seen.facts]
+            points = [new for each in batch.points if (new := _beyond(each, seen.points)).numbers.size]
+            about = [fact.run_id for fact in facts if not isinstance(fact, (ExperimentCreated, ExperimentUpdated))]
+            mentioned = {*about, *(each.run_id for each in points)}
+            rows = lock_runs(connection, mentioned)
+            _apply_facts(connection, facts, rows)
+            append_points(connection, [(rows[each.run_id], each) for each in points if each.run_id in rows])
+            _move_journal(connection, batch.journal, Position(*map(max, seen, batch.end)))
+        if strangers := mentioned - rows.keys():
+            logger.warning(
+                "what was recorded for %s is passed over: the store has no such run", ", ".join(sorted(strangers))
+            )
+
+    def artifact_uri(self, run_id: str) -> str:
+        """See ``autolog.backend.Backend``."""
+        statement = (
+            select(experiments.c.artifact_location, runs.c.artifact_path)
+            .join(runs, runs.c.experiment == experiments.c.id)
+            .where(runs.c.run_id == run_id)
+        )
+        with self._store.transaction() as connection:
+            found = connection.execute(statement).one_or_none()
+        if found is None:
+            raise NotFound(f"There is no run with the id {run_id!r}.")
+        location, path = found
+        return f"{location or self._store.artifact_root}{path}"
+
+    def record_artifacts(self, run_id: str, artifacts: Sequence[Artifact]) -> None:
+        """See ``autolog.backend.Backend``."""
+        with self._store.transaction() as connection:
+            rows = lock_runs(connection, [run_id])
+            if run_id not in rows:
+                raise NotFound(f"There is no run with the id {run_id!r}.")
+            _record_artifacts(connection, rows[run_id], artifacts)
+
+    def reopen(self) -> None:
+        """See ``autolog.backend.Backend``."""
+        self._store.reopen()
+
+    def close(self) -> None:
+        """See ``autolog.backend.Backend``."""
+        self._store.close()
+
+
+def _lock_journal(connection: Connection, journal: str) -> Position:
+    """Return how much of a journal the store holds, and keep others from writing from it until the transaction ends."""
+    statement = select(journals.c.facts, journals.c.points).where(journals.c.journal_id == journal).with_for_update()
+    found = connection.execute(statement).one_or_none()
+    if found is None:
+        upsert(connection, journals, [{"journal_id": journal, "facts": 0, "points": 0}])
+        found = connection.execute(statement).one()
+    return Position(*found)
+
+
+def _move_journal(connection: Connection, journal: str, position: Position) -> None:
+    connection.execute(update(journals).where(journals.c.journal_id == journal).values(position._asdict()))
+
+
+def _beyond(points: Points, seen: int) -> Points:
+    """Return those points that the store has not seen; numbers ascend."""
+    first = int(points.numbers.searchsorted(seen))
+    if first == 0:
+        return points
+    return Points(
+        run_id=points.run_id,
+        key=points.key,
+        numbers=points.numbers[first:],
+        steps=points.steps[first:],
+        timestamps=points.timestamps[first:],
+        values=points.values[first:],
+    )
+
+
+def _apply_facts(connection: Connection, facts: Sequence[Fact], rows: RunRows) -> None:
+    """Apply facts in their order: those about experiments one by one, those about runs between them together."""
+    for is_experiment, group in groupby(facts, lambda fact: isinstance(fact, (ExperimentCreated, ExperimentUpdated))):
+        if not is_experiment:
+            apply_run_facts(connection, group, rows)
+            continue
+        for fact in group:
+            match fact:
+                case ExperimentCreated():
+                    create_experiment(connection, fact)
+                case ExperimentUpdated():
+                    update_experiment(connection, fact)
+
+
+def _record_artifacts(connection: Connection, run: int, stored: Sequence[Artifact]) -> None:
+    rows = [
+        {"run": run, "path_digest": digest(each.path), "path": each.path, "size": each.size, "sha256": each.sha256}
+        for each in stored
+    ]
+    upsert(
+        connection,
+        artifacts,
+        sorted(rows, key=lambda row: row["path_digest"]),
+        key=("run", "path_digest"),
+        update=("path", "size", "sha256"),
+    )

@@ -1,0 +1,232 @@
+"""The journal holds what is appended, in any order of threads, across segments, and says what is damaged."""
+
+from __future__ import annotations
+
+import math
+import os
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from autolog import segments
+from autolog.backend import Batch, Position
+from autolog.entities import RunStatus
+from autolog.errors import JournalError
+from autolog.events import ParamsLogged, RunCreated, RunUpdated, TagsSet
+from autolog.journal import Journal, read_info
+from autolog.journal_reader import JournalReader, read_committed, write_committed
+from autolog.segments import HEADER_SIZE, POINT_MARK, POINT_SIZE, pack_point
+
+
+def open_journal(folder: Path, limit: int = 1 << 30) -> Journal:
+    return Journal(folder / "spool", "file:/nowhere", limit)
+
+
+def point(series: int, step: int, value: float, seconds: float = 1.5) -> bytes:
+    return pack_point(series, POINT_MARK, step, seconds, value) * 2
+
+
+def append_point(journal: Journal, record: bytes) -> None:
+    try:
+        journal.write_point(record)
+    except ValueError:
+        journal.append_point(record)
+
+
+def read_all(folder: Path, *, finished: bool = False) -> tuple[list[Batch], JournalReader]:
+    reader = JournalReader(folder, finished=finished)
+    batches = []
+    while (batch := reader.read()) is not None:
+        batches.append(batch)
+    return batches, reader
+
+
+def facts_of(batches: list[Batch]) -> list[object]:
+    return [fact for batch in batches for _, fact in batch.facts]
+
+
+def steps_of(batches: list[Batch]) -> list[int]:
+    return [step for batch in batches for points in batch.points for step in points.steps.tolist()]
+
+
+def test_facts_and_points_come_back_as_they_were(tmp_path: Path) -> None:
+    journal = open_journal(tmp_path)
+    created = RunCreated(run_id="r", experiment_id="0", experiment_name="Default", run_name="n", start_time=5)
+    journal.append(created)
+    journal.append(ParamsLogged(run_id="r", params={"ключ/ 1": "x" * 3_000_000}))
+    series = journal.define_series("r", "loss")
+    for step, value in enumerate([0.5, math.nan, math.inf, -math.inf, -0.0]):
+        append_point(journal, point(series, step, value))
+    batches, reader = read_all(journal.folder)
+    assert facts_of(batches) == [created, ParamsLogged(run_id="r", params={"ключ/ 1": "x" * 3_000_000})]
+    (points,) = batches[-1].points
+    assert (points.run_id, points.key) == ("r", "loss")
+    assert points.steps.tolist() == [0, 1, 2, 3, 4]
+    assert points.timestamps.tolist() == [1500] * 5
+    np.testing.assert_array_equal(points.values, [0.5, math.nan, math.inf, -math.inf, -0.0])
+    assert reader.position == journal.position() == Position(2, 5)
+
+
+def test_points_of_several_threads_are_all_there_across_segments(tmp_path: Path) -> None:
+    journal = open_journal(tmp_path)
+    each = 40_000
+
+    def append(series: int) -> None:
+        for step in range(each):
+            append_point(journal, point(series, step, 1.0))
+
+    names = [journal.define_series("r", f"m{number}") for number in range(4)]
+    threads = [threading.Thread(target=append, args=(series,)) for series in names]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    batches, _ = read_all(journal.folder)
+    steps: dict[str, list[int]] = {}
+    for batch in batches:
+        for points in batch.points:
+            steps.setdefault(points.key, []).extend(points.steps.tolist())
+    assert all(steps[f"m{number}"] == list(range(each)) for number in range(4))
+    assert len(list(journal.folder.glob("points-*"))) > 1
+
+
+def test_a_reader_follows_a_journal_that_grows_and_releases_what_is_stored(tmp_path: Path) -> None:
+    journal = open_journal(tmp_path)
+    series = journal.define_series("r", "loss")
+    reader = JournalReader(journal.folder)
+    seen = []
+    for step in range(20_000):
+        append_point(journal, point(series, step, 0.0))
+        if step % 3_000 == 0:
+            journal.append(TagsSet(run_id="r", tags={"step": str(step) + "x" * 200_000}))
+            while (batch := reader.read()) is not None:
+                seen.append(batch)
+                reader.release(batch.end)
+    while (batch := reader.read()) is not None:
+        seen.append(batch)
+        reader.release(batch.end)
+    assert steps_of(seen) == list(range(20_000))
+    assert len(facts_of(seen)) == 7
+    assert len(list(journal.folder.glob("points-*"))) == 1
+    assert len(list(journal.folder.glob("facts-*"))) == 1
+
+
+def test_reading_starts_where_a_backend_has_got_to(tmp_path: Path) -> None:
+    journal = open_journal(tmp_path)
+    series = journal.define_series("r", "loss")
+    for step in range(10):
+        journal.append(TagsSet(run_id="r", tags={"t": str(step)}))
+        append_point(journal, point(series, step, 0.0))
+    write_committed(journal.folder, Position(4, 7))
+    assert read_committed(journal.folder) == Position(4, 7)
+    batches, _ = read_all(journal.folder)
+    assert [number for batch in batches for number, _ in batch.facts] == [4, 5, 6, 7, 8, 9]
+    assert steps_of(batches) == [7, 8, 9]
+    assert [points.numbers.tolist() for points in batches[-1].points] == [[7, 8, 9]]
+
+
+def test_the_runs_that_are_open_are_known_when_their_facts_are_gone(tmp_path: Path) -> None:
+    journal = open_journal(tmp_path)
+    for run in ("a", "b", "c"):
+        journal.append(RunCreated(run_id=run, experiment_id="0", experiment_name="D", run_name=run, start_time=0))
+    journal.append(RunUpdated(run_id="b", status=RunStatus.FINISHED, end_time=1))
+    journal.append(RunUpdated(run_id="a", run_name="renamed"))
+    journal.append(RunUpdated(run_id="b", status=RunStatus.RUNNING, reopen=True))
+    journal.append(RunUpdated(run_id="c", status=RunStatus.FAILED, end_time=1))
+    write_committed(journal.folder, journal.position())
+    _, reader = read_all(journal.folder)
+    assert sorted(reader.open_runs) == ["a", "b"]
+
+
+def test_a_torn_fact_at_the_end_is_reported_and_what_is_before_it_is_read(tmp_path: Path) -> None:
+    journal = open_journal(tmp_path)
+    for step in range(3):
+        journal.append(TagsSet(run_id="r", tags={"t": str(step)}))
+    (path,) = journal.folder.glob("facts-*")
+    content = bytearray(path.read_bytes())
+    last = bytes(content).rindex(b"\xa1t\xa12")
+    content[last + 3] ^= 0x01
+    path.write_bytes(content)
+    batches, reader = read_all(journal.folder, finished=True)
+    assert facts_of(batches) == [TagsSet(run_id="r", tags={"t": "0"}), TagsSet(run_id="r", tags={"t": "1"})]
+    assert len(reader.damage) == 1
+    assert "damaged" in reader.damage[0]
+
+
+@settings(max_examples=60, deadline=None)
+@given(flips=st.lists(st.integers(0, 50 * POINT_SIZE * 8 - 1), min_size=1, max_size=20, unique=True))
+def test_flipped_bits_never_invent_a_point(tmp_path_factory: pytest.TempPathFactory, flips: list[int]) -> None:
+    journal = open_journal(tmp_path_factory.mktemp("flips"))
+    series = journal.define_series("r", "loss")
+    for step in range(50):
+        append_point(journal, point(series, step, step * 0.25, seconds=1_700_000_000.0 + step))
+    (path,) = journal.folder.glob("points-*")
+    content = bytearray(path.read_bytes())
+    for flip in flips:
+        content[HEADER_SIZE + flip // 8] ^= 1 << (flip % 8)
+    hit = {flip // 8 // POINT_SIZE for flip in flips}
+    # Two flips at the same place of both copies would agree with each other: physics, not a bug.
+    twins = {(flip // 8 // POINT_SIZE, flip % (POINT_SIZE * 4)) for flip in flips}
+    if len(twins) < len(flips):
+        return
+    path.write_bytes(content)
+    batches, reader = read_all(journal.folder, finished=True)
+    kept = [step for step in range(50) if step not in hit]
+    assert steps_of(batches) == kept
+    assert [value for batch in batches for points in batch.points for value in points.values] == [
+        step * 0.25 for step in kept
+    ]
+    assert reader.damage
+
+
+@pytest.mark.parametrize("size", [0, 10, HEADER_SIZE, HEADER_SIZE + 7 * POINT_SIZE + 13])
+def test_a_segment_that_is_cut_off_gives_what_is_left_of_it(tmp_path: Path, size: int) -> None:
+    journal = open_journal(tmp_path)
+    series = journal.define_series("r", "loss")
+    for step in range(50):
+        append_point(journal, point(series, step, 1.0))
+    (path,) = journal.folder.glob("points-*")
+    os.truncate(path, size)
+    batches, reader = read_all(journal.folder, finished=True)
+    assert steps_of(batches) == list(range(max(0, (size - HEADER_SIZE) // POINT_SIZE)))
+    assert reader.damage
+
+
+def test_what_the_spool_does_not_take_is_counted_and_the_caller_goes_on(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    journal = open_journal(tmp_path, limit=2 << 20)
+    series = journal.define_series("r", "loss")
+    for step in range(100_000):
+        append_point(journal, point(series, step, 1.0))
+    assert journal.dropped > 0
+    assert journal.position().points + journal.dropped == 100_000
+    assert len([record for record in caplog.records if "dropped until there is room" in record.message]) == 1
+    batches, _ = read_all(journal.folder)
+    assert steps_of(batches) == list(range(journal.position().points))
+
+
+def test_a_spool_that_cannot_be_written_is_an_error_that_says_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "spool").write_text("a file where the folder should be")
+    with pytest.raises(JournalError, match="AUTOLOG_SPOOL"):
+        open_journal(tmp_path)
+
+
+def test_a_journal_of_a_newer_format_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(segments, "FORMAT", 99)
+    journal = open_journal(tmp_path)
+    monkeypatch.undo()
+    _, reader = read_all(journal.folder, finished=True)
+    assert reader.damage
+    assert all("newer autolog" in text for text in reader.damage)
+
+
+def test_the_journal_says_whose_it_is(tmp_path: Path) -> None:
+    journal = open_journal(tmp_path)
+    info = read_info(journal.folder)
+    assert (info.journal, info.backend, info.pid) == (journal.id, "file:/nowhere", os.getpid())
+    assert journal.folder.parent.stat().st_mode & 0o777 == 0o700
