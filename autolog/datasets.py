@@ -73,7 +73,7 @@ def _is_library(frame: FrameType) -> bool:
     package = str(frame.f_globals.get("__name__", "")).partition(".")[0]
     return (
         package == "autolog"
-        or file.startswith(("<frozen", "<__array_function__", *_LIBRARIES))
+        or file.startswith(("<frozen ", *_LIBRARIES))
         or "site-packages" in file
         or "dist-packages" in file
     )

@@ -1,9 +1,8 @@
 """Read the shape, the columns and a digest of data without copying, evaluating or keeping it.
 
-Data sets of up to ``WHOLE_BYTES`` are read whole for the digest; of a larger one runs of consecutive rows,
-evenly spaced from the first row to the last, up to ``SAMPLE_ROWS`` rows and ``SAMPLE_BYTES``,
-and the profile says which. So the cost does not grow with the data, and the same content has the same digest
-in every process, however it lies in memory; two large data sets that differ in unread rows alone share theirs.
+Data of up to 4 MiB are read whole for the digest, larger ones in part (see ``sampling``), so that the cost does not
+grow with the data. The same content has the same digest in every process, however it lies in memory;
+two large data sets that differ in unread rows alone share theirs.
 
 Nothing here imports a data library that the program does not use: a reader is chosen by the names of
 the classes that the data's type derives from.
@@ -13,24 +12,19 @@ from __future__ import annotations
 
 import json
 import marshal
-import math
 import re
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from itertools import islice
+from functools import lru_cache
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
+
+from autolog.sampling import choose, count, describe_choice, indexes
 
 if TYPE_CHECKING:
     import numpy
     from numpy.typing import NDArray
 
-WHOLE_BYTES: Final = 4 << 20
-SAMPLE_BYTES: Final = 1 << 20
-SAMPLE_ROWS: Final = 1024
-
-_RUNS: Final = 32
-# However wide the rows are, this many of them are looked at, and then not all of their columns.
-_LEAST_ROWS: Final = 16
 # What a Python object is taken to cost; of one that is longer only so many characters or items are read.
 _OBJECT_BYTES: Final = 256
 _LONGEST_TEXT: Final = 1024
@@ -66,7 +60,7 @@ _SCALARS: Final = frozenset({int, float, bool, type(None), complex})
 # Values of these packages' types are known to have texts that depend on nothing but the value.
 _TEXTUAL: Final = frozenset({"numpy", "pandas", "datetime", "decimal", "fractions", "uuid", "pathlib", "zoneinfo"})
 # Only where nothing of the user's can run is the length of something unknown asked for.
-_MEASURABLE: Final = frozenset({"builtins", "collections", "array", "torch"})
+_MEASURABLE: Final = frozenset({"array", "torch"})
 
 
 class Digest(Protocol):
@@ -85,56 +79,6 @@ class Part(NamedTuple):
     dtype: str | None = None
     columns: list[dict[str, Any]] | None = None
     sampled: str | None = None
-
-
-# -- choosing what to read ---------------------------------------------------------------------------------------------
-
-
-def _choose(shape: Sequence[int], cell_bytes: float) -> list[list[range]] | None:
-    """Return which runs of indexes to read along every axis; None for all of it."""
-    if math.prod(shape) * cell_bytes <= WHOLE_BYTES:
-        return None
-    budget = max(int(SAMPLE_BYTES / cell_bytes), 1)
-    chosen: list[list[range]] = []
-    for axis, length in enumerate(shape):
-        keep = max(budget // math.prod(shape[axis + 1 :]), 1)
-        if axis == 0:
-            keep = min(max(keep, _LEAST_ROWS), SAMPLE_ROWS)
-        chosen.append(_spread(length, keep))
-        budget = max(budget // _count(chosen[-1]), 1)
-    return chosen
-
-
-def _spread(length: int, keep: int) -> list[range]:
-    """Return runs of about ``keep`` indexes in all, evenly spaced, that begin at the first and end at the last."""
-    if keep >= length:
-        return [range(length)]
-    runs = min(_RUNS, keep)
-    size = keep // runs
-    starts = (index * (length - size) // max(runs - 1, 1) for index in range(runs))
-    return [range(start, start + size) for start in starts]
-
-
-def _indexes(runs: Iterable[range]) -> list[int]:
-    return [index for run in runs for index in run]
-
-
-def _count(runs: Iterable[range]) -> int:
-    return sum(map(len, runs))
-
-
-def _describe_choice(shape: Sequence[int], chosen: list[list[range]] | None) -> str | None:
-    if chosen is None:
-        return None
-    kept = [_count(runs) for runs in chosen]
-    axes = ("rows", "columns", *(f"of axis {axis}" for axis in range(2, len(shape))))
-    counts = [
-        f"{keep} of {length} {axis}" for keep, length, axis in zip(kept, shape, axes, strict=False) if keep < length
-    ]
-    return ", ".join(counts) + ", in evenly spaced runs from the first to the last" if counts else None
-
-
-# -- reading -----------------------------------------------------------------------------------------------------------
 
 
 def read(data: Any, digest: Digest) -> Part:
@@ -158,9 +102,9 @@ def _read_array(array: NDArray[Any], digest: Digest) -> Part:
     # The plain array underneath: a memory map's or a matrix's own indexing is not asked.
     plain = numpy.ndarray.view(array, numpy.ndarray)
     dtype = plain.dtype
-    chosen = _choose(plain.shape, _OBJECT_BYTES if dtype.hasobject else max(dtype.itemsize, 1))
+    chosen = choose(plain.shape, _OBJECT_BYTES if dtype.hasobject else max(dtype.itemsize, 1))
     _put_header(digest, plain.shape, dtype.str)
-    mask = numpy.ma.getmask(array)
+    mask: Any = numpy.ma.getmask(array)
     if mask is numpy.ma.nomask:
         _put_array(digest, _take(plain, chosen))
     else:
@@ -174,7 +118,7 @@ def _read_array(array: NDArray[Any], digest: Digest) -> Part:
         shape=plain.shape,
         nbytes=plain.nbytes,
         dtype={"U": "str", "S": "bytes", "V": "void"}.get(dtype.kind, dtype.name),
-        sampled=_describe_choice(plain.shape, chosen),
+        sampled=describe_choice(plain.shape, chosen),
     )
 
 
@@ -184,8 +128,8 @@ def _take(array: NDArray[Any], chosen: list[list[range]] | None) -> NDArray[Any]
     if chosen is None:
         return array
     # Axes that are taken whole are left out at the end, which is what makes taking rows fast.
-    partial = max((axis for axis, length in enumerate(array.shape) if _count(chosen[axis]) < length), default=-1)
-    taken: NDArray[Any] = array[numpy.ix_(*(_indexes(runs) for runs in chosen[: partial + 1]))]
+    partial = max((axis for axis, length in enumerate(array.shape) if count(chosen[axis]) < length), default=-1)
+    taken: NDArray[Any] = array[numpy.ix_(*(indexes(runs) for runs in chosen[: partial + 1]))]
     return taken
 
 
@@ -223,46 +167,47 @@ def _plain(value: Any, *, nested: bool = False) -> Any:
     for base in (str, bytes):
         if issubclass(kind, base):
             # The base's own methods, since a subclass may have others.
-            start = base.__getitem__(value, slice(_LONGEST_TEXT))
-            return start if len(start) < _LONGEST_TEXT else [start, base.__len__(value)]
-    if kind in (list, tuple) and not nested:
-        return [len(value), *(_plain(item, nested=True) for item in value[:_LONGEST_LIST])]
-    if kind is dict and not nested:
-        items = islice(value.items(), _LONGEST_LIST)
-        return [len(value), *((_plain(key, nested=True), _plain(item, nested=True)) for key, item in items)]
+            beginning = base.__getitem__(value, slice(_LONGEST_TEXT))
+            return beginning if len(beginning) < _LONGEST_TEXT else [beginning, base.__len__(value)]
+    if kind in (list, tuple, dict) and not nested:
+        items = chain.from_iterable(value.items()) if kind is dict else value
+        return [len(value), *(_plain(item, nested=True) for item in islice(items, _LONGEST_LIST))]
+    return _plain_of_library(value)
+
+
+def _plain_of_library(value: Any) -> Any:
+    kind = type(value)
     package = kind.__module__.partition(".")[0]
     if package == "numpy" and kind.__name__ == "ndarray":
-        start = [] if value.dtype.hasobject else value.flat[:_LONGEST_TEXT].tobytes()
-        return [value.dtype.str, list(value.shape), start]
+        beginning = b"" if value.dtype.hasobject else value.flat[:_LONGEST_TEXT].tobytes()
+        return [value.dtype.str, list(value.shape), beginning]
     if package in _TEXTUAL and not hasattr(kind, "__len__"):
         return [kind.__name__, str(value)]
     return _type_name(value)
 
 
 def _read_pandas(frame: Any, digest: Digest) -> Part:
-    import numpy
     import pandas
 
-    rows, width = frame.shape
+    width = frame.shape[1]
     dtypes = frame.dtypes.tolist()
-    # Many columns share few dtypes, and the name of a dtype is slow to make.
-    names = {id(dtype): str(dtype) for dtype in {id(dtype): dtype for dtype in dtypes}.values()}
-    bulk = {id(dtype): isinstance(dtype, numpy.dtype) and not dtype.hasobject for dtype in dtypes}
-    sizes = (dtype.itemsize if bulk[id(dtype)] else _OBJECT_BYTES for dtype in dtypes)
-    chosen = _choose(frame.shape, sum(sizes) / max(width, 1))
+    # Many columns share few dtypes, and names of dtypes are slow to make.
+    distinct = {id(dtype): dtype for dtype in dtypes}
+    names = {key: str(dtype) for key, dtype in distinct.items()}
+    bulk = {key: _bulk_dtype(dtype) for key, dtype in distinct.items()}
+    sizes = {key: _OBJECT_BYTES if dtype is None else dtype.itemsize for key, dtype in bulk.items()}
+    chosen = choose(frame.shape, sum(sizes[id(dtype)] for dtype in dtypes) / max(width, 1))
     labels = [_column_name(label) for label in frame.columns.tolist()]
     columns = [_column(label, names[id(dtype)]) for label, dtype in zip(labels, dtypes, strict=True)]
     _put_header(digest, frame.shape, labels, [names[id(dtype)] for dtype in dtypes])
 
-    read = range(width) if chosen is None else _indexes(chosen[1])
-    part = frame if chosen is None else frame.iloc[_indexes(chosen[0])]
-    groups: dict[str, list[int]] = {}
-    for position in read:
+    part = frame if chosen is None or count(chosen[0]) == len(frame) else frame.iloc[indexes(chosen[0])]
+    groups: dict[tuple[str, Any], list[int]] = {}
+    for position in range(width) if chosen is None else indexes(chosen[1]):
         key = id(dtypes[position])
-        groups.setdefault(names[key] if bulk[key] else "object", []).append(position)
-    for group, positions in groups.items():
-        block = part if len(positions) == width else part.iloc[:, positions]
-        values = block.to_numpy(dtype=object if group == "object" else None)
+        groups.setdefault(("object", object) if bulk[key] is None else (names[key], bulk[key]), []).append(position)
+    for (group, dtype), positions in groups.items():
+        values = (part if len(positions) == width else part.iloc[:, positions]).to_numpy(dtype=dtype)
         _put_array(digest, values)
         missing = pandas.isna(values).any(axis=0)
         for place, position in enumerate(positions):
@@ -272,8 +217,18 @@ def _read_pandas(frame: Any, digest: Digest) -> Part:
                 inferred = pandas.api.types.infer_dtype(values[:, place], skipna=True)
                 column["type"] = _INFERRED_TYPES.get(inferred, _UNKNOWN_TYPE)
     return Part(
-        type=_type_name(frame), shape=(rows, width), columns=columns, sampled=_describe_choice(frame.shape, chosen)
+        type=_type_name(frame), shape=frame.shape, columns=columns, sampled=describe_choice(frame.shape, chosen)
     )
+
+
+def _bulk_dtype(dtype: Any) -> numpy.dtype[Any] | None:
+    """Return the dtype of an array that holds a pandas column as it is; None if its values are objects."""
+    import numpy
+    import pandas
+
+    if isinstance(dtype, pandas.DatetimeTZDtype):
+        return numpy.dtype(f"M8[{dtype.unit}]")
+    return dtype if isinstance(dtype, numpy.dtype) and not dtype.hasobject else None
 
 
 def _read_pandas_series(series: Any, digest: Digest) -> Part:
@@ -294,11 +249,11 @@ def _read_polars(frame: Any, digest: Digest) -> Part:
     names, dtypes = frame.columns, frame.dtypes
     types = [dtype.base_type().__name__ for dtype in dtypes]
     bulk = [dtype.is_integer() or dtype.is_float() for dtype in dtypes]
-    chosen = _choose(frame.shape, sum(8 if one else _OBJECT_BYTES for one in bulk) / max(len(bulk), 1))
+    chosen = choose(frame.shape, sum(8 if one else _OBJECT_BYTES for one in bulk) / max(len(bulk), 1))
     columns = [_column(name, kind) for name, kind in zip(names, types, strict=True)]
     _put_header(digest, frame.shape, names, types)
     part = frame if chosen is None else polars.concat(frame.slice(run.start, len(run)) for run in chosen[0])
-    for position in range(len(names)) if chosen is None else _indexes(chosen[1]):
+    for position in range(len(names)) if chosen is None else indexes(chosen[1]):
         series = part.to_series(position)
         columns[position]["required"] = series.null_count() == 0
         if bulk[position] and columns[position]["required"]:
@@ -306,7 +261,7 @@ def _read_polars(frame: Any, digest: Digest) -> Part:
         else:
             _put_objects(digest, series.to_list())
     return Part(
-        type=_type_name(frame), shape=frame.shape, columns=columns, sampled=_describe_choice(frame.shape, chosen)
+        type=_type_name(frame), shape=frame.shape, columns=columns, sampled=describe_choice(frame.shape, chosen)
     )
 
 
@@ -319,12 +274,12 @@ def _read_arrow(table: Any, digest: Digest) -> Part:
     names, types = table.schema.names, [str(kind) for kind in table.schema.types]
     bulk = [_column_type(kind) in {"integer", "long", "float", "double"} for kind in types]
     shape = (table.num_rows, len(names))
-    chosen = _choose(shape, sum(8 if one else _OBJECT_BYTES for one in bulk) / max(len(bulk), 1))
+    chosen = choose(shape, sum(8 if one else _OBJECT_BYTES for one in bulk) / max(len(bulk), 1))
     columns = [_column(name, kind) for name, kind in zip(names, types, strict=True)]
     _put_header(digest, shape, names, types)
     for run in [range(table.num_rows)] if chosen is None else chosen[0]:
         part = table.slice(run.start, len(run))
-        for position in range(len(names)) if chosen is None else _indexes(chosen[1]):
+        for position in range(len(names)) if chosen is None else indexes(chosen[1]):
             values = part.column(position)
             columns[position]["required"] &= values.null_count == 0
             if bulk[position] and values.null_count == 0:
@@ -336,21 +291,19 @@ def _read_arrow(table: Any, digest: Digest) -> Part:
         shape=shape,
         nbytes=table.nbytes,
         columns=columns,
-        sampled=_describe_choice(shape, chosen),
+        sampled=describe_choice(shape, chosen),
     )
 
 
 def _read_sparse(matrix: Any, digest: Digest) -> Part:
     _put_header(digest, matrix.shape, matrix.format, str(matrix.dtype))
-    parts = [
-        _read_array(array, digest)
-        for name in ("indptr", "indices", "offsets", "row", "col", "rows", "data")
-        if _type_name(array := getattr(matrix, name, None)) == "numpy.ndarray"
-    ]
+    names = ("indptr", "indices", "offsets", "row", "col", "rows", "data")
+    stored: list[Any] = [getattr(matrix, name, None) for name in names]
+    parts = [_read_array(array, digest) for array in stored if _type_name(array) == "numpy.ndarray"]
     return Part(
         type=_type_name(matrix),
         shape=matrix.shape,
-        nbytes=sum(part.nbytes or 0 for part in parts),
+        nbytes=sum(part.nbytes or 0 for part in parts) or None,
         dtype=str(matrix.dtype),
         sampled=next((f"of what is stored: {part.sampled}" for part in parts if part.sampled), None),
     )
@@ -365,17 +318,17 @@ def _read_list(values: Sequence[Any], digest: Digest) -> Part:
     while type(level) in (list, tuple) and len(shape) < _DEEPEST_LIST:
         shape.append(len(level))
         level = level[0] if level else None
-    chosen = _choose(shape, _OBJECT_BYTES)
+    chosen = choose(shape, _OBJECT_BYTES)
     taken = _take_nested(values, chosen or [[range(length)] for length in shape])
     _put_header(digest, shape)
     digest.update(marshal.dumps(taken, 2))
-    return Part(type=_type_name(values), shape=tuple(shape), sampled=_describe_choice(shape, chosen))
+    return Part(type=_type_name(values), shape=tuple(shape), sampled=describe_choice(shape, chosen))
 
 
 def _take_nested(value: Any, chosen: list[list[range]]) -> Any:
     if not chosen or type(value) not in (list, tuple):
         return _plain(value)
-    taken = [_take_nested(value[index], chosen[1:]) for index in _indexes(chosen[0]) if index < len(value)]
+    taken = [_take_nested(value[index], chosen[1:]) for index in indexes(chosen[0]) if index < len(value)]
     return [len(value), *taken]
 
 
@@ -399,6 +352,7 @@ def _column(name: Any, type_name: str) -> dict[str, Any]:
     return {"type": _column_type(type_name), "name": name, "required": True}
 
 
+@lru_cache(maxsize=1024)
 def _column_type(type_name: str) -> str:
     word = re.match(r"\w+", type_name.removeprefix("dictionary<values="))
     return _COLUMN_TYPES.get(word.group().lower(), _UNKNOWN_TYPE) if word else _UNKNOWN_TYPE

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from autolog.artifacts import ArtifactStore
+from autolog.artifact_store import ArtifactStore
 from autolog.entities import Run
 from autolog.errors import InvalidParameter, MissingDependency, NotFound
 

@@ -11,7 +11,7 @@ import inspect
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Final
 
 from autolog import imports
 from autolog.guard import guard
@@ -19,6 +19,7 @@ from autolog.training import Training, current_training
 
 if TYPE_CHECKING:
     from autolog.run import ActiveRun
+    from autolog.wrapping import Patch
 
 Hook = Generator[None, None, None]
 HookFunction = Callable[["Call"], Hook]
@@ -70,13 +71,6 @@ class Target:
         return cls(module, path)
 
 
-class Patch(Protocol):
-    """A change to somebody else's module or class."""
-
-    def undo(self) -> None:
-        """Put back what was there."""
-
-
 @dataclass
 class Integration:
     """The hooks of one framework.
@@ -117,17 +111,43 @@ class Integration:
         while self._patches:
             with guard(f"taking back a hook of {self.name}"):
                 self._patches.pop().undo()
+        _threads.release(self.name)
 
     def _patch(self, module: ModuleType) -> None:
         if not self.live:
             return
         from autolog import wrapping  # brings wrapt, which is slow to import: only once a framework is there
 
+        _threads.watch(self.name)
         for target, hook in self._hooks:
             if target.module == module.__name__:
                 with guard(f"hooking {target.module}:{target.path}"):
                     around = functools.partial(_around, self, hook, f"the hook of {target.module}:{target.path}")
                     self._patches.append(wrapping.patch(module, target.path, around))
+
+
+class _ThreadWatch:
+    """Keeps ``Thread.start`` wrapped for as long as any integration has hooks in place."""
+
+    def __init__(self) -> None:
+        self._users: set[str] = set()
+        self._patch: Patch | None = None
+
+    def watch(self, user: str) -> None:
+        self._users.add(user)
+        if self._patch is None:
+            from autolog.wrapping import ThreadPatch
+
+            self._patch = ThreadPatch()
+
+    def release(self, user: str) -> None:
+        self._users.discard(user)
+        if not self._users and self._patch is not None:
+            self._patch.undo()
+            self._patch = None
+
+
+_threads: Final = _ThreadWatch()
 
 
 def _around(

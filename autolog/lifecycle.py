@@ -29,7 +29,7 @@ observers: Final[list[Callable[[ActiveRun], None]]] = []
 # The runs that this process is to end, and every run that it holds a handle on.
 _open: Final[dict[str, ActiveRun]] = {}
 _known: Final[weakref.WeakValueDictionary[str, ActiveRun]] = weakref.WeakValueDictionary()
-_last: Final[list[str]] = []
+_last: Final[list[ActiveRun]] = []
 
 
 def begin_run(
@@ -40,7 +40,7 @@ def begin_run(
     tags: Mapping[str, Any] | None = None,
     run_id: str | None = None,
 ) -> ActiveRun:
-    """Begin a new run, without making it active.
+    """Begin a new run, which ends with this process at the latest, without making it active.
 
     Args:
         name: the run's name; one is invented where it is not given.
@@ -52,10 +52,34 @@ def begin_run(
     Raises:
         InvalidParameter: the id or a tag cannot be used.
     """
+    run = create_run(name=name, experiment=experiment, parent_run_id=parent_run_id, tags=tags, run_id=run_id)
+    _register(run)
+    return run
+
+
+def create_run(
+    *,
+    name: str | None = None,
+    experiment: ExperimentName | None = None,
+    parent_run_id: str | None = None,
+    tags: Mapping[str, Any] | None = None,
+    run_id: str | None = None,
+    start_time: int | None = None,
+) -> ActiveRun:
+    """Make a run that nothing but an explicit call ends. Arguments and errors are those of ``begin_run``.
+
+    Args:
+        name: as there.
+        experiment: as there.
+        parent_run_id: as there.
+        tags: as there.
+        run_id: as there.
+        start_time: milliseconds since the epoch; now where it is not given.
+    """
     to = tracking.current()
     where = experiment or tracking.current_experiment()
     to.announce(where)
-    started = time.time_ns() // 1_000_000
+    started = time.time_ns() // 1_000_000 if start_time is None else start_time
     texts = {key: to_text(value) for key, value in to.settings.tags.items()}
     texts.update({validate_key("tag", key): to_text(value) for key, value in (tags or {}).items()})
     chosen = name or texts.get(RUN_NAME_TAG) or invent_name()
@@ -81,7 +105,7 @@ def begin_run(
             tags=texts,
         )
     )
-    _register(run)
+    _known[run.run_id] = run
     return run
 
 
@@ -106,7 +130,7 @@ def resume_run(run_id: str) -> ActiveRun:
 
 def attach_run(stored: Run) -> ActiveRun:
     """Return a handle on a run of the store, leaving its status as it is."""
-    known = _known.get(stored.info.run_id)
+    known = _known_run(stored.info.run_id)
     if known is not None:
         return known
     run = ActiveRun(
@@ -128,14 +152,12 @@ def find_run(run_id: str) -> ActiveRun:
     Raises:
         NotFound: the store holds no such run.
     """
-    known = _known.get(run_id)
-    return known if known is not None else attach_run(tracking.current().reader().get_run(run_id))
+    return _known_run(run_id) or attach_run(tracking.current().reader().get_run(run_id))
 
 
-def last_active_run_id() -> str | None:
-    """Return the id of the active run, or else of the last that this process began; None where there is none."""
-    run = active_run()
-    return run.run_id if run is not None else (_last[-1] if _last else None)
+def last_active_run() -> ActiveRun | None:
+    """Return the active run, or else the last that this process began; None where there is none."""
+    return active_run() or (_last[-1] if _last else None)
 
 
 def open_runs() -> list[ActiveRun]:
@@ -146,10 +168,16 @@ def open_runs() -> list[ActiveRun]:
     return list(_open.values())
 
 
+def _known_run(run_id: str) -> ActiveRun | None:
+    known = _known.get(run_id)
+    # Two stores may hold a run of the same id: one is a copy of the other.
+    return known if known is not None and known.tracking is tracking.current() else None
+
+
 def _register(run: ActiveRun) -> None:
     open_runs()
     _open[run.run_id] = _known[run.run_id] = run
-    _last[:] = [run.run_id]
+    _last[:] = [run]
     for observer in observers:
         with guard("observing a run"):
             observer(run)

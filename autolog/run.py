@@ -12,7 +12,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final
 
-from autolog import tracking
 from autolog.entities import DatasetInput, LifecycleStage, RunData, RunInfo, RunInputs, RunStatus
 from autolog.errors import InvalidParameter
 from autolog.events import ArtifactLogged, InputsLogged, ParamsLogged, RunUpdated, TagsSet
@@ -73,7 +72,7 @@ class ActiveRun:
         self._has_training = False
         self._ended = False
         self._turn = threading.Lock()
-        self._tracking = to
+        self.tracking: Final = to
         self._recorder = to.recorder
         self._series: dict[str, int] = {}
         self._journal: Journal | None = self._recorder.journal
@@ -153,7 +152,7 @@ class ActiveRun:
         Raises:
             InvalidParameter: the path would leave the artifact folder.
         """
-        from autolog.artifacts import validate_artifact_path
+        from autolog.artifact_store import validate_artifact_path
 
         valid = validate_artifact_path(path)
         self._recorder.record_file(lambda staged: ArtifactLogged(run_id=self.run_id, path=valid, staged=staged), fill)
@@ -220,6 +219,7 @@ class ActiveRun:
             status=self.status,
             start_time=self.start_time,
             lifecycle_stage=LifecycleStage.ACTIVE,
+            tracking=self.tracking,
         )
 
     @property
@@ -234,7 +234,7 @@ class ActiveRun:
 
     def read(self) -> Run:
         """Return the run as it stands in the store, with everything logged before the call."""
-        return self._tracking.reader().get_run(self.run_id)
+        return self.tracking.reader().get_run(self.run_id)
 
     def __repr__(self) -> str:
         return f"<ActiveRun {self.run_id} {self.name!r} {self.status.value}>"
@@ -280,15 +280,12 @@ class ActiveRun:
 class _LiveInfo(RunInfo, frozen=True, kw_only=True):
     """RunInfo whose artifact folder is found out only when somebody wants it."""
 
+    tracking: Tracking
+
     def __getattribute__(self, name: str) -> Any:
         if name == "artifact_uri":
-            return current_artifact_uri(super().__getattribute__("run_id"))
+            return self.tracking.reader().get_run(self.run_id).info.artifact_uri
         return super().__getattribute__(name)
-
-
-def current_artifact_uri(run_id: str) -> str:
-    """Return the folder of a run's artifacts, as the store names it."""
-    return tracking.current().reader().get_run(run_id).info.artifact_uri
 
 
 def active_run() -> ActiveRun | None:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import logging
 import sys
 import threading
 import time
+from collections.abc import Iterator
+from contextvars import ContextVar
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from xxhash import xxh3_64_intdigest
@@ -105,16 +109,18 @@ class _Process:
     def __init__(self) -> None:
         self.turn = threading.RLock()
         self.tracking: Tracking | None = None
-        self.retired: list[Tracking] = []
+        # Stores that were in force earlier, where open runs write on, and those that clients speak to.
+        self.others: list[Tracking] = []
         self.experiment: ExperimentName | None = None
 
 
 _process: Final = _Process()
+_chosen: Final[ContextVar[Tracking | None]] = ContextVar("autolog_chosen_tracking", default=None)
 
 
 def current() -> Tracking:
     """Return this process's tracking, made from the AUTOLOG_* variables where nothing has set it up."""
-    tracking = _process.tracking
+    tracking = _chosen.get() or _process.tracking
     return tracking if tracking is not None else configure(load_settings())
 
 
@@ -129,12 +135,49 @@ def configure(settings: Settings) -> Tracking:
         if before is not None and same:
             before.settings = before.recorder.settings = settings
             return before
-        tracking = Tracking(settings)
-        tracking.recorder.watch_fork(tracking)
-        _process.tracking = tracking
+        tracking = _process.tracking = _find_or_make(settings)
         if before is not None:
-            # Runs that are open write on to where they began.
-            _process.retired.append(before)
+            _process.others.append(before)
+    return tracking
+
+
+@contextlib.contextmanager
+def using(backend: str) -> Iterator[Tracking]:
+    """Make another store the current one of this thread or task, inside a ``with`` block."""
+    with _process.turn:
+        tracking = current()
+        if tracking.settings.backend != backend:
+            tracking = _find_or_make(replace(tracking.settings, backend=backend))
+            _process.others.append(tracking)
+    token = _chosen.set(tracking)
+    try:
+        yield tracking
+    finally:
+        _chosen.reset(token)
+
+
+def flush(timeout: float | None = None) -> bool:
+    """Wait until every store of this process holds what was recorded for it; return whether they do."""
+    deadline = None if timeout is None else time.monotonic() + timeout
+    with _process.turn:
+        everywhere = [current(), *_process.others]
+    return all(
+        [
+            tracking.recorder.flush(None if deadline is None else max(0.0, deadline - time.monotonic()))
+            for tracking in everywhere
+        ]
+    )
+
+
+def _find_or_make(settings: Settings) -> Tracking:
+    """Return a tracking with these settings, out of the others if it is there, so that a store has one journal."""
+    for tracking in _process.others:
+        if (tracking.settings.backend, tracking.settings.spool) == (settings.backend, settings.spool):
+            _process.others.remove(tracking)
+            tracking.settings = tracking.recorder.settings = settings
+            return tracking
+    tracking = Tracking(settings)
+    tracking.recorder.watch_fork(tracking)
     return tracking
 
 
@@ -165,9 +208,9 @@ def failure_of_the_script() -> BaseException | None:
 def close() -> None:
     """Close all that this process has set up: write what is left, and start anew with the next call."""
     with _process.turn:
-        closing = [*_process.retired, *([_process.tracking] if _process.tracking is not None else [])]
+        closing = [*_process.others, *([_process.tracking] if _process.tracking is not None else [])]
         _process.tracking = None
-        _process.retired.clear()
+        _process.others.clear()
     for tracking in closing:
         tracking.close()
 

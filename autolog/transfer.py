@@ -19,7 +19,7 @@ import msgspec
 import numpy as np
 import xxhash
 
-from autolog.artifacts import ArtifactStore
+from autolog.artifact_store import ArtifactStore
 from autolog.backend import Backend, Batch, ExperimentQuery, Points, Position, Reader, RunQuery
 from autolog.entities import Artifact, Experiment, Run, ViewType
 from autolog.errors import AutologError, BackendUnavailable, InvalidState, NotFound, StoreCorrupted, StoreTooNew

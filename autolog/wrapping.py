@@ -8,12 +8,11 @@ import threading
 import weakref
 from collections.abc import Callable, Iterator
 from types import FunctionType, ModuleType
-from typing import Any
+from typing import Any, Protocol
 
 import wrapt
 
 from autolog.guard import guard
-from autolog.hooks import Patch
 from autolog.training import inherit_training
 
 # (wrapped function, instance or None, args, kwargs) -> result, as wrapt calls it
@@ -56,6 +55,13 @@ class HookWrapper(wrapt.FunctionWrapper):  # type: ignore[type-arg]  # not gener
 
     def __deepcopy__(self, memo: dict[int, Any]) -> HookWrapper:
         return self
+
+
+class Patch(Protocol):
+    """A change to somebody else's module or class."""
+
+    def undo(self) -> None:
+        """Put back what was there."""
 
 
 def patch(module: ModuleType, path: str, around: Around) -> Patch:
@@ -189,5 +195,6 @@ class ThreadPatch(AttributePatch):
 
 def _start_thread(start: Callable[..., Any], thread: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     with guard("starting a thread"):
-        inherit_training(thread)
+        # A call through the class, Thread.start(thread), comes without an instance.
+        inherit_training(args[0] if thread is None else thread)
     return start(*args, **kwargs)

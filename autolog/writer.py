@@ -22,7 +22,7 @@ from autolog.events import ArtifactLogged
 from autolog.journal_reader import JournalReader, write_committed
 
 if TYPE_CHECKING:
-    from autolog.artifacts import ArtifactStore
+    from autolog.artifact_store import ArtifactStore
 
 logger = logging.getLogger("autolog")
 
@@ -90,7 +90,7 @@ class Writer:
             if isinstance(fact, ArtifactLogged):
                 logged[fact.run_id].append(fact)
         for run_id, facts in logged.items():
-            from autolog.artifacts import ArtifactStore
+            from autolog.artifact_store import ArtifactStore
 
             store = ArtifactStore(backend.artifact_uri(run_id))
             stored = [artifact for fact in facts if (artifact := self._store(store, fact)) is not None]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import random
 import sys
 import types
@@ -57,7 +58,7 @@ def training_metrics(estimator: Any, features: Any, targets: Any, weights: Any =
         features, targets, weights = (_sample(data, count) for data in (features, targets, weights))
     with _random_state_kept(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return TrainingMetrics(compute(estimator, features, targets, weights), rows)
+        return TrainingMetrics(compute(_quiet(estimator), features, targets, weights), rows)
 
 
 def _classifier_metrics(estimator: Any, features: Any, targets: Any, weights: Any) -> dict[str, float]:
@@ -103,6 +104,15 @@ def _regressor_metrics(estimator: Any, features: Any, targets: Any, weights: Any
         "training_r2_score": r2,
         "training_score": r2,
     }
+
+
+def _quiet(estimator: Any) -> Any:
+    """Return the estimator, or where it reports what it does, a shallow copy that does not."""
+    if not getattr(estimator, "verbose", 0):
+        return estimator
+    silent = copy.copy(estimator)
+    silent.verbose = 0
+    return silent
 
 
 def _is_trusted(estimator: Any) -> bool:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from autolog.api.runs import use_run
 from autolog.api.store import flush
 from autolog.entities import Dataset, DatasetInput, InputTag
+from autolog.errors import InvalidParameter
 from autolog.run import active_run
 from autolog.values import to_text
 
@@ -41,7 +42,7 @@ def log_metric(
     run = (active_run() or use_run()) if run_id is None else use_run(run_id)
     run.log_metric(key, value, step, timestamp)
     if dataset is not None:
-        log_input(dataset)
+        run.log_inputs([_to_input(dataset)])
     if synchronous:
         flush()
 
@@ -56,9 +57,10 @@ def log_metrics(
     dataset: Any = None,
 ) -> None:
     """Log one point of each of several metrics. Arguments and errors are those of ``log_metric``."""
-    use_run(run_id).log_metrics(metrics, step, timestamp)
+    run = use_run(run_id)
+    run.log_metrics(metrics, step, timestamp)
     if dataset is not None:
-        log_input(dataset)
+        run.log_inputs([_to_input(dataset)])
     if synchronous:
         flush()
 
@@ -94,7 +96,7 @@ def delete_tag(key: str) -> None:
 
 
 def log_input(
-    dataset: Any,
+    dataset: Any = None,
     context: str | None = None,
     tags: Mapping[str, str] | None = None,
     model: Any = None,  # noqa: ARG001
@@ -107,13 +109,41 @@ def log_input(
         tags: for this use.
         model: accepted for MLflow's sake.
     """
-    all_tags = dict(tags or {})
+    if dataset is not None:
+        use_run().log_inputs([_to_input(dataset, context, tags)])
+
+
+def log_inputs(
+    datasets: Sequence[Any] | None = None,
+    contexts: Sequence[str | None] | None = None,
+    tags_list: Sequence[Mapping[str, str] | None] | None = None,
+    models: Any = None,  # noqa: ARG001
+) -> None:
+    """Log the use of several data sets by the active run.
+
+    Args:
+        datasets: as ``log_input`` takes one each.
+        contexts: one for each data set.
+        tags_list: the tags of each data set.
+        models: accepted for MLflow's sake.
+
+    Raises:
+        InvalidParameter: the lists differ in length.
+    """
+    given = list(datasets or ())
+    everywhere = [None] * len(given)
+    try:
+        rows = list(zip(given, contexts or everywhere, tags_list or everywhere, strict=True))
+    except ValueError:
+        raise InvalidParameter("log_inputs takes one context, and one dict of tags, for each data set") from None
+    use_run().log_inputs([_to_input(*row) for row in rows if row[0] is not None])
+
+
+def _to_input(data: Any, context: str | None = None, tags: Mapping[str, str] | None = None) -> DatasetInput:
+    texts = {key: to_text(value) for key, value in (tags or {}).items()}
     if context is not None:
-        all_tags["mlflow.data.context"] = context
-    used = DatasetInput(
-        dataset=_to_dataset(dataset), tags=tuple(InputTag(key, to_text(value)) for key, value in all_tags.items())
-    )
-    use_run().log_inputs([used])
+        texts["mlflow.data.context"] = context
+    return DatasetInput(dataset=_to_dataset(data), tags=tuple(InputTag(*pair) for pair in texts.items()))
 
 
 def _to_dataset(data: Any) -> Dataset:

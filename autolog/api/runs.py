@@ -85,8 +85,8 @@ def end_run(status: str = "FINISHED") -> None:
 
 def last_active_run() -> Run | None:
     """Return the active run, or else the last that this process began, as it stands in the store."""
-    run_id = lifecycle.last_active_run_id()
-    return get_run(run_id) if run_id is not None else None
+    run = lifecycle.last_active_run()
+    return run.read() if run is not None else None
 
 
 def get_run(run_id: str) -> Run:

@@ -37,9 +37,14 @@ def flush(timeout: float | None = None) -> bool:
         Whether everything has.
     """
     surroundings.finish(60.0 if timeout is None else timeout)
-    return tracking.current().recorder.flush(timeout)
+    return tracking.flush(timeout)
 
 
 def flush_async_logging() -> None:
     """Wait until everything recorded so far has reached the store, as MLflow's function of this name does."""
+    flush()
+
+
+def flush_artifact_async_logging() -> None:
+    """Wait until every artifact logged so far has reached the store, as MLflow's function of this name does."""
     flush()

@@ -57,7 +57,7 @@ def list_artifacts(
 @application.command()
 def show(run: RunArgument, path: PathArgument, backend: BackendOption = None) -> None:
     """Print a text file of a run."""
-    from autolog.artifacts import ArtifactStore
+    from autolog.artifact_store import ArtifactStore
 
     with open_store(backend) as reader:
         found = find_run(reader, run)
@@ -86,7 +86,7 @@ def download(
     backend: BackendOption = None,
 ) -> None:
     """Download a file or a whole folder (. is everything), and check it against its checksum."""
-    from autolog.artifacts import ArtifactStore
+    from autolog.artifact_store import ArtifactStore
     from autolog.transfer import fetch_artifact
 
     with open_store(backend) as reader:

@@ -15,6 +15,7 @@ from autolog.errors import InvalidParameter
 _HEADER_WIDTH = 12
 _PARAM_LIMIT = 20
 _NAME_LIMIT = 20
+_UNSET = "None"
 _LEAST_SHARE = 0.25
 # These say how a training is carried out, not what is trained.
 _NOISE = frozenset({"verbose", "verbosity", "n_jobs"})
@@ -29,7 +30,8 @@ def value_columns(runs: Sequence[Run]) -> tuple[list[Column], list[Column]]:
     have, and params that are too long for a cell, are left out.
     """
     metrics = _telling([run.data.metrics for run in runs])
-    params = _telling([run.data.params for run in runs]) if len(runs) > 1 else {}
+    set_params = [{key: value for key, value in run.data.params.items() if value != _UNSET} for run in runs]
+    params = _telling(set_params) if len(runs) > 1 else {}
     ranked_metrics = sorted(
         metrics,
         key=lambda name: (
@@ -91,12 +93,12 @@ def identity_columns(runs: Sequence[Run], experiments: Mapping[str, str], width:
     Args:
         runs: the rows of the table.
         experiments: the names of the experiments by id.
-        width: of the terminal, of which a run's name may take a quarter.
+        width: of the terminal, of which a run's name may take three tenths.
     """
     now = int(time.time() * 1000)
     return {
         "run": Column("run", [run.info.run_id[:ID_LENGTH] for run in runs], limit=ID_LENGTH),
-        "name": Column("name", [text.line(run.info.run_name) for run in runs], limit=max(width // 4, _NAME_LIMIT)),
+        "name": Column("name", [text.line(run.info.run_name) for run in runs], limit=max(width * 3 // 10, _NAME_LIMIT)),
         "status": Column(
             "status",
             [run.info.status.value for run in runs],
@@ -147,8 +149,10 @@ def _took(run: Run, now: int) -> str:
 
 
 def _is_number(cell: str) -> bool:
+    if cell in ("", _UNSET):
+        return True
     try:
-        float(cell or "0")
+        float(cell)
     except ValueError:
         return False
     return True

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 import typer
@@ -17,7 +17,7 @@ from autolog.cli.columns import ID_LENGTH
 from autolog.cli.direction import Direction, guess_direction
 from autolog.cli.lookup import did_you_mean, find_experiments, find_run, open_store
 from autolog.cli.options import BackendOption, ExperimentsOption, FilterOption, Format, FormatOption
-from autolog.cli.output import GAP, hint, print_csv, print_json, stdout
+from autolog.cli.output import GAP, hint, print_csv, print_json, stdout, waiting
 from autolog.cli.records import run_document
 from autolog.cli.runs import experiment_names
 from autolog.entities import Run
@@ -27,6 +27,9 @@ from autolog.search import parse_run_filter
 
 _VALUE_LIMIT = 24
 _KEY_LIMIT = 36
+_KEY_WIDTH = 20
+# The widest number, and the mark behind it.
+_NUMBER_WIDTH = len("-1.2345e-100 *")
 _BEST = " *"
 
 ComparisonRow = tuple[Text, list[Text]]
@@ -45,7 +48,7 @@ def compare(
     Metrics and params that differ come first; what is the same everywhere is dimmed.
     """
     with open_store(backend) as reader:
-        found = [find_run(reader, text) for text in run]
+        found = [find_run(reader, one) for one in run]
         if len({other.info.run_id for other in found}) < 2:  # noqa: PLR2004 - one run has nothing to differ from
             raise InvalidParameter("name two or more different runs to compare; `autolog runs` lists them")
         experiments = experiment_names(reader)
@@ -65,37 +68,28 @@ def print_comparison(runs: Sequence[Run]) -> None:
         "metrics": _comparison_rows([run.data.metrics for run in runs]),
         "params": _comparison_rows([run.data.params for run in runs]),
     }
-    for number, part in enumerate(_parts(runs, tables, console.width)):
+    longest = max((key.cell_len for rows in tables.values() for key, _ in rows), default=0)
+    keys = max(min(longest, _KEY_LIMIT, console.width - GAP - len(runs) * (_NUMBER_WIDTH + GAP)), _KEY_WIDTH)
+    room = console.width - keys
+    most = max(room // (_NUMBER_WIDTH + GAP), 1)
+    for first in range(0, len(runs), most):
+        part = slice(first, first + most)
+        limit = min(room // len(runs[part]) - GAP, _VALUE_LIMIT)
         table = Table(box=None, pad_edge=False, padding=(0, GAP, 0, 0), header_style="bold")
-        table.add_column("", no_wrap=True, overflow="ellipsis", max_width=_KEY_LIMIT)
+        table.add_column("", no_wrap=True, overflow="ellipsis", width=min(longest, keys))
         for run in runs[part]:
             header = Text(f"{run.info.run_id[:ID_LENGTH]}\n{text.line(run.info.run_name)}")
-            table.add_column(header, justify="right", no_wrap=True, overflow="ellipsis", max_width=_VALUE_LIMIT)
+            table.add_column(header, justify="right", no_wrap=True, overflow="ellipsis", max_width=limit)
         for title, rows in tables.items():
             if rows:
                 table.add_row(Text(title, "bold dim"))
             for key, cells in rows:
                 table.add_row(key, *cells[part])
-        if number:
+        if first:
             console.print()
         console.print(table)
     if any(cell.plain.endswith(_BEST) for _, cells in tables["metrics"] for cell in cells):
         hint("* the best of these runs, where the metric's name says which way is better")
-
-
-def _parts(runs: Sequence[Run], tables: Mapping[str, Sequence[ComparisonRow]], width: int) -> Iterator[slice]:
-    """Yield the stretches of runs that fit beside each other, at least one run each."""
-    rows = [row for table in tables.values() for row in table]
-    keys = min(max((key.cell_len for key, _ in rows), default=0), _KEY_LIMIT) + GAP
-    first, room = 0, width - keys
-    for index, run in enumerate(runs):
-        longest = max((cells[index].cell_len for _, cells in rows), default=0)
-        needed = min(max(longest, Text(run.info.run_name).cell_len, ID_LENGTH), _VALUE_LIMIT) + GAP
-        if needed > room + GAP and index > first:
-            yield slice(first, index)
-            first, room = index, width - keys
-        room -= needed
-    yield slice(first, len(runs))
 
 
 def _comparison_rows(rows: Sequence[Mapping[str, Any]]) -> list[ComparisonRow]:
@@ -157,7 +151,8 @@ def best(
     """
     with open_store(backend) as reader:
         direction = _direction(metric, lowest=lowest, highest=highest)
-        found = rank_runs(reader, metric, direction, find_experiments(reader, experiment), filter_)
+        with waiting("reading runs"):
+            found = rank_runs(reader, metric, direction, find_experiments(reader, experiment), filter_)
         experiments = experiment_names(reader)
     winner = found[0]
     if output is Format.JSON:
@@ -168,6 +163,7 @@ def best(
     else:
         guessed = not (lowest or highest)
         print_best(found, metric, direction, guessed=guessed)
+        stdout().print()
         print_params(winner)
         hint(f"autolog show {winner.info.run_id[:ID_LENGTH]} shows the rest")
 
@@ -211,29 +207,18 @@ def rank_runs(
 
 
 def print_best(found: Sequence[Run], metric: str, direction: Direction, *, guessed: bool) -> None:
-    """Print the best run, what "best" means here, and how far the second is."""
+    """Print what "best" means here, the best run, and how far the second is."""
     console = stdout()
-    winner = found[0]
-    why = " as the name suggests" if guessed else ""
-    value = winner.data.metrics[metric]
-    console.print(
-        Text.assemble(
-            (text.line(winner.info.run_name), "bold"),
-            f"  {winner.info.run_id[:ID_LENGTH]}  {metric} = ",
-            (text.number(value), "bold green"),
-            (f"  ({direction.value} is best{why})", "dim"),
-        ),
-        soft_wrap=True,
-    )
-    if len(found) > 1:
-        second = found[1]
-        other = second.data.metrics[metric]
-        console.print(
-            f"second: {text.line(second.info.run_name)}  {second.info.run_id[:ID_LENGTH]}  {text.number(other)}"
-            f", {text.number(abs(value - other))} behind",
-            markup=False,
-            soft_wrap=True,
-        )
+    why = ", as the name suggests" if guessed else ""
+    console.print(Text.assemble((text.line(metric), "bold"), (f": {direction.value} is best{why}", "dim")))
+    first = found[0].data.metrics[metric]
+    table = Table.grid(padding=(0, GAP, 0, 0))
+    for place, run, style in zip(("best", "second"), found, ("bold green", ""), strict=False):
+        value = run.data.metrics[metric]
+        behind = f"{text.number(abs(first - value))} behind" if run is not found[0] else ""
+        name = Text(text.line(run.info.run_name), style)
+        table.add_row(place, run.info.run_id[:ID_LENGTH], name, Text(text.number(value), style), behind)
+    console.print(table)
 
 
 def print_params(run: Run) -> None:

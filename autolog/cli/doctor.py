@@ -155,11 +155,11 @@ def _frameworks(_: Settings) -> Iterator[Check]:
 
     for name, target in INTEGRATIONS.items():
         requires = load_integration(target).requires
-        distribution, _, oldest = requires.partition(">=")
+        distribution, oldest = requires.split(">=")
         installed = _version(distribution)
         if installed is None:
             yield Check(name, Outcome.OK, f"{distribution} is not installed")
-        elif oldest and _parts(installed) < _parts(oldest):
+        elif _parts(installed) < _parts(oldest):
             advice = f"pip install '{requires}'"
             yield Check(name, Outcome.WARN, f"{distribution} {installed} is older than what is tested", advice)
         else:

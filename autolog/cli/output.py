@@ -7,10 +7,12 @@ import json
 import math
 import os
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from io import TextIOWrapper
-from typing import IO, Any
+from typing import Any, TextIO
 
 from rich.console import Console
 from rich.markup import escape
@@ -24,6 +26,7 @@ from autolog.entities import RunStatus
 # What is piped or written to a file has no width of its own.
 _WIDTH_ELSEWHERE = 120
 GAP = 2
+_PATIENCE = 1.0
 STATUS_STYLES = {
     RunStatus.FINISHED: "green",
     RunStatus.RUNNING: "cyan",
@@ -43,14 +46,14 @@ def stderr() -> Console:
     return _console(sys.stderr)
 
 
-def _console(file: IO[str]) -> Console:
+def _console(file: TextIO) -> Console:
     measured = file.isatty() or bool(os.environ.get("COLUMNS"))
     if not _is_unicode(file) and isinstance(file, TextIOWrapper):
         file.reconfigure(errors="replace")
     return Console(file=file, highlight=False, width=None if measured else _WIDTH_ELSEWHERE)
 
 
-def _is_unicode(file: IO[str]) -> bool:
+def _is_unicode(file: TextIO) -> bool:
     return (file.encoding or "utf").lower().startswith("utf")
 
 
@@ -143,12 +146,29 @@ def print_csv(fields: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:
     write_csv(sys.stdout, fields, rows)
 
 
-def write_csv(file: IO[str], fields: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:
+def write_csv(file: TextIO, fields: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:
     """Write rows as CSV with a header."""
     writer = csv.DictWriter(file, fields, restval="", extrasaction="ignore", lineterminator="\n")
     writer.writeheader()
     for row in rows:
         writer.writerow({key: "" if value is None else jsonable(value) for key, value in row.items()})
+
+
+@contextmanager
+def waiting(message: str) -> Iterator[None]:
+    """Show on stderr that something goes on, once it has taken a second; silent where stderr is no terminal."""
+    console = stderr()
+    status = console.status(message)
+    timer = threading.Timer(_PATIENCE, status.start)
+    if console.is_terminal:
+        timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+        if timer.ident is not None:
+            timer.join()
+        status.stop()
 
 
 def progress(*, visible: bool = True) -> Progress:

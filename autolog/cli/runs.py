@@ -15,7 +15,7 @@ from autolog.cli import text
 from autolog.cli.columns import identity_columns, named_columns, value_columns
 from autolog.cli.lookup import PARENT_TAG, find_experiments, open_store, top_level
 from autolog.cli.options import BackendOption, ExperimentsOption, FilterOption, Format, FormatOption
-from autolog.cli.output import GAP, Column, hint, print_csv, print_json, print_table, stdout
+from autolog.cli.output import GAP, Column, hint, print_csv, print_json, print_table, stdout, waiting
 from autolog.cli.records import run_document
 from autolog.entities import Experiment, LifecycleStage, Run, ViewType
 from autolog.export import run_fields, run_row
@@ -58,8 +58,9 @@ def runs(
             max_results=limit,
             inputs=False,
         )
-        page = reader.search_runs(query)
-        families = _families(reader, page.items, query.view, whole=children) if page.items else {}
+        with waiting("reading runs"):
+            page = reader.search_runs(query)
+            families = _families(reader, page.items, query.view, whole=children) if page.items else {}
         found = [member for run in page for member in (run, *(families.get(run.info.run_id, ()) if children else ()))]
         experiments = experiment_names(reader)
         if output is Format.JSON:
@@ -73,7 +74,8 @@ def runs(
             counts = {} if children else {run_id: len(members) for run_id, members in families.items()}
             print_runs(found, experiments, counts=counts, names=columns.split(",") if columns else None)
             if page.token is not None:
-                total = reader.count_runs(replace(query, page_token=None))
+                with waiting("counting runs"):
+                    total = reader.count_runs(query)
                 hint(f"{len(page)} of {total} runs; --limit {total} shows all")
 
 
@@ -159,7 +161,7 @@ def experiments(
     output: FormatOption = Format.TABLE,
 ) -> None:
     """List experiments."""
-    with open_store(backend) as reader:
+    with open_store(backend) as reader, waiting("counting runs"):
         view = ViewType.DELETED_ONLY if deleted else ViewType.ACTIVE_ONLY
         rows = [_experiment_row(reader, found) for found in every_experiment(reader, ExperimentQuery(view=view))]
     if output is Format.JSON:

@@ -16,7 +16,7 @@ from autolog.cli import text
 from autolog.cli.columns import ID_LENGTH
 from autolog.cli.lookup import did_you_mean, find_run, open_store
 from autolog.cli.options import BackendOption, Format, FormatOption, RunArgument
-from autolog.cli.output import STATUS_STYLES, Column, hint, print_csv, print_json, print_table, stdout
+from autolog.cli.output import STATUS_STYLES, Column, hint, print_csv, print_json, print_table, stdout, waiting
 from autolog.cli.records import full_document
 from autolog.cli.runs import experiment_names
 from autolog.entities import Artifact, LifecycleStage, Run
@@ -155,6 +155,8 @@ def _print_metrics(console: Console, reader: Reader, run: Run) -> None:
     if not summaries:
         return
     _heading(console, "Metrics", len(summaries))
+    with waiting("reading metrics"):
+        sparks = [_spark(reader, run, key, summary.count) for key, summary in summaries]
     several = any(summary.count > 1 for _, summary in summaries)
     columns = [
         Column("", [f"  {text.line(key)}" for key, _ in summaries], limit=48),
@@ -165,7 +167,7 @@ def _print_metrics(console: Console, reader: Reader, run: Run) -> None:
             Column("min", [text.number(summary.min) for _, summary in summaries], numeric=True),
             Column("max", [text.number(summary.max) for _, summary in summaries], numeric=True),
             Column("points", [str(summary.count) for _, summary in summaries], numeric=True),
-            Column("", [_spark(reader, run, key, summary.count) for key, summary in summaries], limit=_SPARK_WIDTH),
+            Column("", sparks, limit=_SPARK_WIDTH),
         ]
     print_table(columns, console)
 

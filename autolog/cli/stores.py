@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from enum import Enum
 from pathlib import Path
-from typing import IO, Annotated, Any
+from typing import Annotated, Any, TextIO
 
 import typer
 
@@ -16,7 +16,7 @@ from autolog.backend import Reader, RunQuery
 from autolog.cli import text
 from autolog.cli.lookup import find_experiments, open_store
 from autolog.cli.options import BackendOption, ExperimentsOption
-from autolog.cli.output import error, hint, jsonable, progress, write_csv
+from autolog.cli.output import error, hint, jsonable, progress, waiting, write_csv
 from autolog.config import resolve_backend
 from autolog.entities import ViewType
 from autolog.errors import InvalidParameter
@@ -93,7 +93,8 @@ def export(
             if output is ExportFormat.JSON:
                 _write_json(file, counted)
             else:
-                fields: Sequence[str] = HISTORY_FIELDS if metrics else export_fields(reader, experiment_ids)
+                with waiting("reading runs"):
+                    fields: Sequence[str] = HISTORY_FIELDS if metrics else export_fields(reader, experiment_ids)
                 write_csv(file, fields, counted)
 
 
@@ -111,7 +112,7 @@ def _counted(
             yield row
 
 
-def _write_json(file: IO[str], rows: Iterable[Mapping[str, Any]]) -> None:
+def _write_json(file: TextIO, rows: Iterable[Mapping[str, Any]]) -> None:
     """Write rows as a JSON array, one a line, without holding them all."""
     separator = "[\n"
     for row in rows:
@@ -122,7 +123,7 @@ def _write_json(file: IO[str], rows: Iterable[Mapping[str, Any]]) -> None:
 
 
 @contextmanager
-def _opened(target: str) -> Iterator[IO[str]]:
+def _opened(target: str) -> Iterator[TextIO]:
     """Open stdout or a file, which appears under its name when all of it is written."""
     if target == "-":
         yield sys.stdout

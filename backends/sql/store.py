@@ -44,6 +44,7 @@ class Store:
         self._writable = writable
         self._location = parse_url(url)
         self._engine = make_engine(self._location, writable=writable)
+        self._process = os.getpid()
         self._is_ready = False
         self.artifact_root = ""
 
@@ -63,8 +64,11 @@ class Store:
 
     def reopen(self) -> None:
         """Leave the connections that a fork copied to the parent, and open new ones."""
-        _inherited.append(self._engine.pool)
-        self._engine.dispose(close=False)
+        is_copy = self._process != os.getpid()
+        if is_copy:
+            _inherited.append(self._engine.pool)
+            self._process = os.getpid()
+        self._engine.dispose(close=not is_copy)
 
     def close(self) -> None:
         """Give every connection back."""

@@ -9,7 +9,7 @@ from uuid import uuid4
 
 import numpy as np
 
-from autolog.artifacts import ArtifactStore
+from autolog.artifact_store import ArtifactStore
 from autolog.backend import Batch, Points, Position
 from autolog.backends import open_backend
 from autolog.entities import Dataset, DatasetInput, InputTag, RunStatus

@@ -77,3 +77,8 @@ def test_a_sparkline_shows_the_shape_and_leaves_a_gap_where_nothing_is_finite():
 )
 def test_a_size_is_told_in_the_unit_that_reads_best(count, expected):
     assert text.size(count) == expected
+
+
+def test_a_text_from_a_store_is_one_line_and_cannot_command_the_terminal():
+    assert text.line("two\n  lines\t✓") == "two lines ✓"
+    assert text.line("\x1b[2Jgone \u202eturned") == "�[2Jgone �turned"

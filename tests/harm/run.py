@@ -38,7 +38,7 @@ def run(modules: tuple[str, ...], folder: Path, *, enabled: bool) -> tuple[dict[
         "AUTOLOG_HARM_ENABLED": str(int(enabled)),
         "AUTOLOG_SPOOL": str(folder / "spool"),
         "AUTOLOG_BACKEND": f"file:{folder / 'runs'}",
-        "PYTHONPATH": str(Path(__file__).parent),
+        "PYTHONPATH": os.pathsep.join(filter(None, [str(Path(__file__).parent), os.environ.get("PYTHONPATH")])),
         "OMP_NUM_THREADS": "1",
     }
     command = [sys.executable, "-m", "pytest", "-q", "-x", "--maxfail=1000000", "-p", "outcomes", "-p", "no:cacheprovider"]

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from autolog import transfer
-from autolog.artifacts import ArtifactStore
+from autolog.artifact_store import ArtifactStore
 from autolog.backend import Batch, ExperimentQuery, Points, Position, RunQuery
 from autolog.backends import open_backend, open_reader
 from autolog.entities import Dataset, DatasetInput, InputTag, LifecycleStage, RunStatus, ViewType

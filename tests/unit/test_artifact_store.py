@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autolog.artifacts import ArtifactStore, validate_artifact_path
+from autolog.artifact_store import ArtifactStore, validate_artifact_path
 from autolog.entities import Artifact, FileInfo
 from autolog.errors import InvalidParameter, NotFound
 
