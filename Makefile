@@ -31,7 +31,7 @@ check: $(VENV)/test.stamp
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
 	$(BIN)/mypy
-	$(BIN)/basedpyright
+	$(BIN)/basedpyright --pythonpath $(BIN)/python
 
 unit: $(VENV)/test.stamp
 	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered

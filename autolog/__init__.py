@@ -1,18 +1,23 @@
 """autolog: one line, ``autolog.enable()``, and every training of a Python process is recorded."""
 
+from autolog import artifacts
 from autolog.api.artifacts import (
     get_artifact_uri,
+    load_table,
     log_artifact,
     log_artifacts,
     log_dict,
     log_figure,
     log_image,
+    log_stream,
     log_table,
     log_text,
 )
+from autolog.api.autologging import autolog, disable_system_metrics_logging, enable_system_metrics_logging
 from autolog.api.experiments import (
     create_experiment,
     delete_experiment,
+    delete_experiment_tag,
     get_experiment,
     get_experiment_by_name,
     rename_experiment,
@@ -25,6 +30,7 @@ from autolog.api.experiments import (
 from autolog.api.log import (
     delete_tag,
     log_input,
+    log_inputs,
     log_metric,
     log_metrics,
     log_param,
@@ -43,10 +49,19 @@ from autolog.api.runs import (
     search_runs,
     start_run,
 )
-from autolog.api.store import flush, flush_async_logging, get_tracking_uri, is_tracking_uri_set, set_tracking_uri
+from autolog.api.store import (
+    flush,
+    flush_artifact_async_logging,
+    flush_async_logging,
+    get_tracking_uri,
+    is_tracking_uri_set,
+    set_tracking_uri,
+)
+from autolog.client import Client, MlflowClient
 from autolog.enabling import disable, enable, is_enabled
 from autolog.entities import Dataset, Experiment, Metric, Run, RunStatus, ViewType
 from autolog.errors import AutologError
+from autolog.errors import AutologError as MlflowException
 from autolog.run import ActiveRun, active_run
 
 __version__ = "0.1.0"
@@ -54,21 +69,30 @@ __version__ = "0.1.0"
 __all__ = [
     "ActiveRun",
     "AutologError",
+    "Client",
     "Dataset",
     "Experiment",
     "Metric",
+    "MlflowClient",
+    "MlflowException",
     "Run",
     "RunStatus",
     "ViewType",
     "active_run",
+    "artifacts",
+    "autolog",
     "create_experiment",
     "delete_experiment",
+    "delete_experiment_tag",
     "delete_run",
     "delete_tag",
     "disable",
+    "disable_system_metrics_logging",
     "enable",
+    "enable_system_metrics_logging",
     "end_run",
     "flush",
+    "flush_artifact_async_logging",
     "flush_async_logging",
     "get_artifact_uri",
     "get_experiment",
@@ -80,16 +104,19 @@ __all__ = [
     "is_enabled",
     "is_tracking_uri_set",
     "last_active_run",
+    "load_table",
     "log_artifact",
     "log_artifacts",
     "log_dict",
     "log_figure",
     "log_image",
     "log_input",
+    "log_inputs",
     "log_metric",
     "log_metrics",
     "log_param",
     "log_params",
+    "log_stream",
     "log_table",
     "log_text",
     "rename_experiment",

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import math
 import sysconfig
+from collections.abc import Mapping
 from pathlib import Path
 from types import FrameType
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 from autolog.digests import Part, read
 from autolog.entities import Dataset
@@ -61,11 +61,16 @@ def variable_name(data: Any, frame: FrameType | None) -> str | None:
         if frame is None:
             return None
         if not _is_library(frame):
-            names = [name for name, value in dict(frame.f_locals).items() if value is data]
-            # IPython keeps its results under names that begin with an underscore.
-            return min(names, key=lambda name: name.startswith("_"), default=None)
+            return _name_in(frame.f_locals, data) or _name_in(frame.f_globals, data)
         frame = frame.f_back
     return None
+
+
+def _name_in(names: Mapping[str, Any], data: Any) -> str | None:
+    # Copied first, since another thread may be adding to them; what is no identifier is the interpreter's own.
+    bound = [name for name, value in dict(names).items() if value is data and name.isidentifier()]
+    # IPython keeps its results under names that begin with an underscore.
+    return min(bound, key=lambda name: name.startswith("_"), default=None)
 
 
 def _is_library(frame: FrameType) -> bool:
@@ -81,7 +86,7 @@ def _is_library(frame: FrameType) -> bool:
 
 def _describe_source(source: str) -> dict[str, str]:
     address = redact_url(source)
-    scheme = urlsplit(address).scheme if "://" in address else ""
+    scheme = address.partition("://")[0].lower() if "://" in address else ""
     if scheme in {"http", "https"}:
         return {"source_type": "http", "source": json.dumps({"url": address})}
     kind = "local" if scheme in {"", "file"} else scheme

@@ -6,7 +6,7 @@ import io
 import json
 from collections.abc import Sequence
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from autolog.artifact_store import ArtifactStore
 from autolog.entities import Run
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     import pandas
 
     from autolog.run import ActiveRun
+
+# The tag in which MLflow lists the tables of a run.
+LOGGED_TAG: Final = "mlflow.loggedArtifacts"
 
 
 def runs_to_frame(runs: Sequence[Run]) -> pandas.DataFrame:
@@ -50,7 +53,7 @@ def runs_to_frame(runs: Sequence[Run]) -> pandas.DataFrame:
     return frame
 
 
-def append_table(run: ActiveRun, data: Any, artifact_file: str, tag: str) -> None:
+def append_table(run: ActiveRun, data: Any, artifact_file: str) -> None:
     """Log a table, with the rows that an earlier call has logged under the same name before it."""
     pd = import_pandas()
     suffix = PurePosixPath(artifact_file).suffix
@@ -58,11 +61,11 @@ def append_table(run: ActiveRun, data: Any, artifact_file: str, tag: str) -> Non
         raise InvalidParameter(f"a table's name ends in .json or .parquet, unlike {artifact_file!r}")
     frame = data if isinstance(data, pd.DataFrame) else _to_frame(pd, data)
     stored = run.read()
-    logged = json.loads(stored.data.tags.get(tag, "[]"))
-    if any(entry.get("path") == artifact_file for entry in logged):
+    if _has_table(stored, artifact_file):
         frame = pd.concat([_load(pd, stored, artifact_file), frame], ignore_index=True)
     else:
-        run.set_tag(tag, json.dumps([*logged, {"path": artifact_file, "type": "table"}]))
+        logged = json.loads(stored.data.tags.get(LOGGED_TAG, "[]"))
+        run.set_tag(LOGGED_TAG, json.dumps([*logged, {"path": artifact_file, "type": "table"}]))
     buffer = io.BytesIO()
     if suffix == ".json":
         buffer.write(frame.to_json(orient="split", index=False).encode())
@@ -71,9 +74,32 @@ def append_table(run: ActiveRun, data: Any, artifact_file: str, tag: str) -> Non
     run.log_content(artifact_file, buffer.getvalue())
 
 
-def load_table(run: Run, artifact_file: str) -> pandas.DataFrame:
-    """Return a logged table. Raises NotFound."""
-    frame: pandas.DataFrame = _load(import_pandas(), run, artifact_file)
+def load_tables(runs: Sequence[Run], artifact_file: str, extra_columns: Sequence[str] = ()) -> pandas.DataFrame:
+    """Return the tables that runs have logged under a name, one below the other.
+
+    Args:
+        runs: those that have no such table are passed over.
+        artifact_file: the name.
+        extra_columns: columns of ``runs_to_frame`` to put beside every row.
+
+    Raises:
+        NotFound: no run has such a table.
+        InvalidParameter: an extra column is none of a run, or is the table's own.
+    """
+    pd = import_pandas()
+    logged = [run for run in runs if _has_table(run, artifact_file)]
+    if not logged:
+        raise NotFound(f"none of {len(runs)} runs has a table {artifact_file!r}")
+    about = runs_to_frame(logged)
+    tables = []
+    for place, run in enumerate(logged):
+        table = _load(pd, run, artifact_file)
+        for column in extra_columns:
+            if column not in about.columns or column in table.columns:
+                raise InvalidParameter(f"the extra column {column!r} is no column of search_runs, or the table's own")
+            table[column] = about[column].iloc[place]
+        tables.append(table)
+    frame: pandas.DataFrame = pd.concat(tables, ignore_index=True)
     return frame
 
 
@@ -102,13 +128,15 @@ def _to_frame(pd: Any, data: Any) -> Any:
         return pd.DataFrame({key: [value] for key, value in data.items()})
 
 
+def _has_table(run: Run, artifact_file: str) -> bool:
+    logged = json.loads(run.data.tags.get(LOGGED_TAG, "[]"))
+    return any(entry.get("path") == artifact_file for entry in logged)
+
+
 def _load(pd: Any, run: Run, artifact_file: str) -> Any:
     store = ArtifactStore(run.info.artifact_uri)
-    try:
-        with store.open(artifact_file) as file:
-            content = file.read()
-    except FileNotFoundError as error:
-        raise NotFound(f"the run {run.info.run_id} has no table {artifact_file!r}") from error
+    with store.open(artifact_file) as file:
+        content = file.read()
     if artifact_file.endswith(".parquet"):
         return pd.read_parquet(io.BytesIO(content))
     return pd.read_json(io.BytesIO(content), orient="split")

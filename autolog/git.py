@@ -66,10 +66,13 @@ def read_git_state(folder: Path) -> GitState | None:
     commit = branch = remote = diff = ""
     dirty = truncated = False
     untracked: list[str] = []
-    with suppress(OSError, ValueError, subprocess.SubprocessError):
-        commit, branch, dirty, untracked = _parse_status(
-            _run_git(folder, "status", "--porcelain=v2", "--branch", "-z", "--untracked-files=normal")
-        )
+    # Looking for untracked files can take for ever in a folder of data; without them git has to look at its own only.
+    for untracked_files in ("normal", "no"):
+        with suppress(OSError, ValueError, subprocess.SubprocessError):
+            commit, branch, dirty, untracked = _parse_status(
+                _run_git(folder, "status", "--porcelain=v2", "--branch", "-z", f"--untracked-files={untracked_files}")
+            )
+            break
     with suppress(OSError, ValueError, subprocess.SubprocessError):
         remote = _choose_remote(_run_git(folder, "config", "-z", "--get-regexp", r"^remote\..*\.url$"))
     if dirty:

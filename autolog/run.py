@@ -16,7 +16,6 @@ from autolog.entities import DatasetInput, LifecycleStage, RunData, RunInfo, Run
 from autolog.errors import InvalidParameter
 from autolog.events import ArtifactLogged, InputsLogged, ParamsLogged, RunUpdated, TagsSet
 from autolog.guard import guard
-from autolog.redaction import redact_text
 from autolog.segments import POINT_MARK, pack_point
 from autolog.tracking import ExperimentName, Tracking
 from autolog.values import to_metric_value, to_step, to_text, to_timestamp, validate_key
@@ -271,6 +270,8 @@ class ActiveRun:
         journal.append_point(_pack(series, _MARK, place, seconds, number) * 2)
 
     def _record_exception(self, error: BaseException) -> None:
+        from autolog.redaction import redact_text
+
         text = "".join(traceback.format_exception(type(error), error, error.__traceback__))
         line = "".join(traceback.format_exception_only(type(error), error)).strip()
         self.set_tag(EXCEPTION_TAG, redact_text(line))

@@ -19,7 +19,6 @@ from autolog.config import Settings, load_settings
 from autolog.entities import DEFAULT_EXPERIMENT_ID, DEFAULT_EXPERIMENT_NAME
 from autolog.events import ExperimentCreated
 from autolog.recorder import Recorder
-from autolog.redaction import redact_url
 
 if TYPE_CHECKING:
     from autolog.backend import Reader
@@ -92,6 +91,8 @@ class Tracking:
         """Write what is left and end; say so where something stays behind."""
         left = self.recorder.close(self.settings.exit_timeout)
         if left:
+            from autolog.redaction import redact_url
+
             logger.warning(
                 "%d records could not be sent to %s; they are safe in the journal: run 'autolog sync' to send them",
                 left,
@@ -162,10 +163,8 @@ def flush(timeout: float | None = None) -> bool:
     with _process.turn:
         everywhere = [current(), *_process.others]
     return all(
-        [
-            tracking.recorder.flush(None if deadline is None else max(0.0, deadline - time.monotonic()))
-            for tracking in everywhere
-        ]
+        tracking.recorder.flush(None if deadline is None else max(0.0, deadline - time.monotonic()))
+        for tracking in everywhere
     )
 
 

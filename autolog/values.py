@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any, Final
 
+from autolog.entities import ViewType
 from autolog.errors import InvalidParameter
 
 _RUN_ID: Final = re.compile(r"[A-Za-z0-9][\w\-]{0,255}", re.ASCII)
@@ -49,6 +50,19 @@ def to_timestamp(timestamp: Any) -> float:
         raise InvalidParameter(
             f"the timestamp {shorten(timestamp)} is not a number of milliseconds since the epoch"
         ) from None
+
+
+def to_view(view: ViewType | str | int) -> ViewType:
+    """Return a view type, also from its name or from MLflow's number for it.
+
+    Raises:
+        InvalidParameter: there is no such view.
+    """
+    try:
+        return list(ViewType)[view - 1] if isinstance(view, int) and view > 0 else ViewType(view)
+    except (ValueError, IndexError):
+        known = ", ".join(member.value for member in ViewType)
+        raise InvalidParameter(f"{shorten(view)} is no view type; use one of {known}") from None
 
 
 def to_text(value: Any) -> str:

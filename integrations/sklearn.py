@@ -49,7 +49,7 @@ def fit(call: Call) -> Hook:
     if full_name.startswith(_PREPARATION):
         yield
         return
-    run = call.begin(cls.__name__, estimator_name=cls.__name__, estimator_class=full_name)
+    run = call.begin(name_run(estimator), estimator_name=cls.__name__, estimator_class=full_name)
     with guard("recording params"):
         log_params(run, cls.__name__, describe_params(estimator))
     features, targets = call.argument("X"), call.argument("y")
@@ -86,6 +86,14 @@ def fit(call: Call) -> Hook:
 def validate(_: Call) -> Hook:
     """Keep the fits of a cross-validation from becoming runs of their own."""
     yield
+
+
+def name_run(estimator: Any) -> str:
+    """Return the estimator's class, and in brackets that of what it wraps: ``GridSearchCV(SVC)``."""
+    name = type(estimator).__name__
+    steps = getattr(estimator, "steps", None)
+    inner = steps[-1][1] if isinstance(steps, list) and steps else getattr(estimator, "estimator", None)
+    return f"{name}({name_run(inner)})" if hasattr(inner, "get_params") else name
 
 
 def describe_params(estimator: Any) -> dict[str, str]:

@@ -6,15 +6,16 @@ import json
 import os
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import IO, TYPE_CHECKING, Any
 
-from autolog.api.runs import get_run, use_run
+from autolog.api.runs import get_run, search_runs, use_run
 from autolog.api.store import flush
 from autolog.errors import InvalidParameter, MissingDependency, NotFound
 
-LOGGED_TAG = "mlflow.loggedArtifacts"
+if TYPE_CHECKING:
+    import pandas
 
 
 def log_artifact(
@@ -57,6 +58,18 @@ def log_text(text: str, artifact_file: str, run_id: str | None = None) -> None:
     use_run(run_id).log_content(artifact_file, text.encode(errors="replace"))
 
 
+def log_stream(stream: IO[bytes], artifact_file: str, run_id: str | None = None) -> None:
+    """Log what a binary stream holds from its present position on, as an artifact."""
+
+    import shutil
+
+    def copy(file: Path) -> None:
+        with file.open("wb") as sink:
+            shutil.copyfileobj(stream, sink)
+
+    use_run(run_id).log_file(artifact_file, copy)
+
+
 def log_dict(dictionary: Any, artifact_file: str, run_id: str | None = None) -> None:
     """Log a dict or list as JSON, or as YAML where the file's name ends in .yaml or .yml."""
     if PurePosixPath(artifact_file).suffix in {".yaml", ".yml"}:
@@ -96,6 +109,7 @@ def log_image(
     step: int | None = None,
     timestamp: int | None = None,
     synchronous: bool | None = None,
+    run_id: str | None = None,
 ) -> None:
     """Log an image: a PIL image, or an array of shape (h, w), (h, w, 1), (h, w, 3) or (h, w, 4).
 
@@ -106,6 +120,7 @@ def log_image(
         step: of the series; 0 where it is not given.
         timestamp: milliseconds since the epoch; now where it is not given.
         synchronous: True waits until the store has it.
+        run_id: another run than the active one.
 
     Raises:
         InvalidParameter: neither or both of file and key are given, or the image is of another shape.
@@ -124,7 +139,7 @@ def log_image(
         with _named(file, suffix) as target:
             picture.save(target)
 
-    use_run().log_file(artifact_file, save)
+    use_run(run_id).log_file(artifact_file, save)
     if synchronous:
         flush()
 
@@ -143,14 +158,33 @@ def log_table(data: Any, artifact_file: str, run_id: str | None = None) -> None:
     """
     from autolog.frames import append_table
 
-    run = use_run(run_id)
-    append_table(run, data, artifact_file, LOGGED_TAG)
+    append_table(use_run(run_id), data, artifact_file)
+
+
+def load_table(
+    artifact_file: str, run_ids: Sequence[str] | None = None, extra_columns: Sequence[str] | None = None
+) -> pandas.DataFrame:
+    """Return the tables that runs have logged under a name, one below the other.
+
+    Args:
+        artifact_file: the name.
+        run_ids: of these runs; of every run of the current experiment where it is not given.
+        extra_columns: columns of ``search_runs``, such as ``run_id``, to put beside every row.
+
+    Raises:
+        NotFound: no run has such a table, or there is no run with an id.
+        InvalidParameter: an extra column is none of ``search_runs``, or is the table's own.
+        MissingDependency: pandas is not installed.
+    """
+    from autolog.frames import load_tables
+
+    runs = search_runs(output_format="list") if run_ids is None else [get_run(run_id) for run_id in run_ids]
+    return load_tables(runs, artifact_file, extra_columns or ())
 
 
 def get_artifact_uri(artifact_path: str | None = None) -> str:
     """Return the URL of the active run's artifact folder, or of a path below it."""
-    run = use_run()
-    base = get_run(run.run_id).info.artifact_uri
+    base = use_run().info.artifact_uri
     return base if artifact_path is None else f"{base.rstrip('/')}/{artifact_path}"
 
 
@@ -172,9 +206,9 @@ class _named:  # noqa: N801  it reads as a statement
 
 
 def _copy_from(source: Path) -> Any:
-    def copy(file: Path) -> None:
-        import shutil
+    import shutil
 
+    def copy(file: Path) -> None:
         shutil.copyfile(source, file)
 
     return copy

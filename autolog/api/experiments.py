@@ -12,7 +12,7 @@ from autolog.entities import Experiment, LifecycleStage, ViewType
 from autolog.errors import AlreadyExists, InvalidParameter, InvalidState
 from autolog.events import ExperimentUpdated
 from autolog.tracking import ExperimentName
-from autolog.values import to_text, validate_key
+from autolog.values import to_text, to_view, validate_key
 
 
 def set_experiment(experiment_name: str | None = None, experiment_id: str | None = None) -> Experiment:
@@ -61,13 +61,13 @@ def get_experiment_by_name(name: str) -> Experiment | None:
 
 
 def search_experiments(
-    view_type: ViewType | str = ViewType.ACTIVE_ONLY,
+    view_type: ViewType | str | int = ViewType.ACTIVE_ONLY,
     max_results: int | None = None,
     filter_string: str | None = None,
     order_by: Sequence[str] | None = None,
 ) -> list[Experiment]:
     """Return the experiments that match a filter (see ``docs/search.md``); all of them where no limit is given."""
-    query = ExperimentQuery(filter=filter_string or "", view=ViewType(view_type), order_by=tuple(order_by or ()))
+    query = ExperimentQuery(filter=filter_string or "", view=to_view(view_type), order_by=tuple(order_by or ()))
     return list(all_pages(tracking.current().reader().search_experiments, query, max_results))
 
 
@@ -92,13 +92,28 @@ def set_experiment_tags(tags: Mapping[str, Any]) -> None:
     """Set tags on the current experiment."""
     where = tracking.current_experiment()
     tracking.current().announce(where)
-    texts: dict[str, str | None] = {validate_key("tag", key): to_text(value) for key, value in tags.items()}
-    _record_experiment(where.experiment_id, tags=texts)
+    _record_experiment(where.experiment_id, tags=_to_texts(tags))
 
 
 def set_experiment_tag(key: str, value: Any) -> None:
     """Set a tag on the current experiment."""
     set_experiment_tags({key: value})
+
+
+def delete_experiment_tag(key: str) -> None:
+    """Take a tag away from the current experiment."""
+    where = tracking.current_experiment()
+    tracking.current().announce(where)
+    _record_experiment(where.experiment_id, tags={key: None})
+
+
+def tag_experiment(experiment_id: str, tags: Mapping[str, Any]) -> None:
+    """Set tags on an experiment; a tag whose value is None is taken away. Raises NotFound."""
+    _change_experiment(experiment_id, tags=_to_texts(tags) | {key: None for key in tags if tags[key] is None})
+
+
+def _to_texts(tags: Mapping[str, Any]) -> dict[str, str | None]:
+    return {validate_key("tag", key): to_text(value) for key, value in tags.items()}
 
 
 def _change_experiment(experiment_id: str, **changes: Any) -> None:

@@ -14,6 +14,7 @@ from autolog.errors import InvalidParameter, InvalidState, NotFound
 from autolog.events import RunUpdated
 from autolog.run import NOTE_TAG, PARENT_TAG, ActiveRun, activate, active_run, deactivate, to_status
 from autolog.tracking import ExperimentName
+from autolog.values import to_view
 
 if TYPE_CHECKING:
     import pandas
@@ -114,7 +115,7 @@ def restore_run(run_id: str) -> None:
 def search_runs(
     experiment_ids: Sequence[str] | None = ...,
     filter_string: str = ...,
-    run_view_type: ViewType | str = ...,
+    run_view_type: ViewType | str | int = ...,
     max_results: int = ...,
     order_by: Sequence[str] | None = ...,
     output_format: Literal["pandas"] = ...,
@@ -125,7 +126,7 @@ def search_runs(
 def search_runs(
     experiment_ids: Sequence[str] | None = ...,
     filter_string: str = ...,
-    run_view_type: ViewType | str = ...,
+    run_view_type: ViewType | str | int = ...,
     max_results: int = ...,
     order_by: Sequence[str] | None = ...,
     *,
@@ -136,7 +137,7 @@ def search_runs(
 def search_runs(
     experiment_ids: Sequence[str] | None = None,
     filter_string: str = "",
-    run_view_type: ViewType | str = ViewType.ACTIVE_ONLY,
+    run_view_type: ViewType | str | int = ViewType.ACTIVE_ONLY,
     max_results: int = 100_000,
     order_by: Sequence[str] | None = None,
     output_format: str = "pandas",
@@ -166,7 +167,7 @@ def search_runs(
     query = RunQuery(
         experiment_ids=_experiments_to_search(experiment_ids, experiment_names, everywhere=search_all_experiments),
         filter=filter_string or "",
-        view=ViewType(run_view_type),
+        view=to_view(run_view_type),
         order_by=tuple(order_by or ()),
     )
     found: list[Run] = list(all_pages(tracking.current().reader().search_runs, query, max_results))

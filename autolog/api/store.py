@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from dataclasses import replace
 
 from autolog import surroundings, tracking
@@ -36,8 +37,9 @@ def flush(timeout: float | None = None) -> bool:
     Returns:
         Whether everything has.
     """
+    began = time.monotonic()
     surroundings.finish(60.0 if timeout is None else timeout)
-    return tracking.flush(timeout)
+    return tracking.flush(None if timeout is None else max(0.0, timeout - (time.monotonic() - began)))
 
 
 def flush_async_logging() -> None:

@@ -169,7 +169,7 @@ def _translate(error: Any, engine: Engine, location: Location) -> BackendError:
             return BackendUnavailable(f"{location.shown} cannot be used now: {reason}.")
         if "unable to open" in words or "readonly" in words:
             return BackendError(
-                f"{location.shown} cannot be opened for writing: {reason}. "
+                f"{location.shown} cannot be opened: {reason}. "
                 f"Check that {location.path.parent} is a folder that you may write to.",
             )
     elif isinstance(error, (driver.DataError, driver.ProgrammingError, driver.NotSupportedError)):

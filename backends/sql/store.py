@@ -14,7 +14,6 @@ from sqlalchemy import Connection, Pool, create_engine, select
 from autolog.backends.sql.engine import driver_errors, make_engine, parse_url
 from autolog.backends.sql.migrations import read_version, upgrade
 from autolog.backends.sql.schema import SCHEMA_VERSION, metadata, settings
-from autolog.backends.sql.upsert import upsert
 from autolog.errors import BackendError
 
 logger = logging.getLogger("autolog")
@@ -97,9 +96,10 @@ class Store:
             except OSError as error:
                 raise BackendError(f"{self._location.shown} cannot be made: {error}. Choose another folder.") from error
         with self._engine.begin() as connection:
-            if read_version(connection, self._location.shown) != SCHEMA_VERSION:
-                upgrade(connection, self._location.shown)
-                upsert(connection, settings, [{"name": _ROOT_SETTING, "value": self._choose_root()}])
+            is_current = read_version(connection, self._location.shown) == SCHEMA_VERSION
+        if not is_current:
+            upgrade(self._engine, self._location.shown, {_ROOT_SETTING: self._choose_root()})
+        with self._engine.begin() as connection:
             self.artifact_root = self._read_root(connection)
         if self._location.artifact_root is not None and self._choose_root() != self.artifact_root:
             logger.warning(

@@ -70,7 +70,7 @@ def test_a_classifier_has_its_params_and_training_metrics_under_mlflows_names() 
     assert run.data.tags["estimator_name"] == "Pipeline"
     assert run.data.tags["estimator_class"] == "sklearn.pipeline.Pipeline"
     assert run.data.tags["mlflow.autologging"] == "sklearn"
-    assert run.info.run_name == "Pipeline"
+    assert run.info.run_name == "Pipeline(LogisticRegression)"
     assert run.info.status is RunStatus.FINISHED
 
 
@@ -114,7 +114,10 @@ def test_fits_in_workers_make_no_runs_of_their_own(backend: str) -> None:
     with joblib.parallel_backend(backend, n_jobs=2):
         GridSearchCV(LogisticRegression(max_iter=500), {"C": [0.1, 1.0]}, cv=3).fit(features, targets)
         BaggingClassifier(LogisticRegression(max_iter=500), n_estimators=4, n_jobs=2).fit(features, targets)
-    assert [run.info.run_name for run in recorded()] == ["GridSearchCV", "BaggingClassifier"]
+    assert [run.info.run_name for run in recorded()] == [
+        "GridSearchCV(LogisticRegression)",
+        "BaggingClassifier(LogisticRegression)",
+    ]
 
 
 def test_preparing_data_and_cross_validating_make_no_runs() -> None:
@@ -157,7 +160,7 @@ def test_an_estimator_of_the_users_own_is_recorded_and_never_called(capsys: pyte
     features, targets = load_iris(return_X_y=True)
     make_pipeline(FunctionTransformer(), Printing()).fit(features, targets)
     Printing().fit(features, targets)
-    assert [run.info.run_name for run in recorded()] == ["Pipeline", "Printing"]
+    assert [run.info.run_name for run in recorded()] == ["Pipeline(Printing)", "Printing"]
     assert Printing.predictions == 0
     assert capsys.readouterr().out == ""
 

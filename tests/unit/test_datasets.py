@@ -461,6 +461,10 @@ def test_data_has_the_name_of_the_callers_variable():
     assert variable_name(X_train, frame_here()) == "X_train"
 
 
+def test_data_has_the_name_of_a_global_variable_that_a_function_uses():
+    assert variable_name(module_data, frame_here()) == "module_data"
+
+
 def test_data_without_a_variable_has_no_name():
     assert variable_name(object(), frame_here()) is None
     assert variable_name(object(), None) is None
@@ -494,7 +498,7 @@ def run_as(name, file, source, **names):
     ],
 )
 def test_names_inside_autolog_and_libraries_are_passed_over(module, file):
-    library = run_as(module, file, "def fit(X):\n    inner = X\n    return name(X, frame_here())", name=variable_name)
+    library = run_as(module, file, "def fit(X):\n    inner = X\n    return find(X, frame_here())", find=variable_name)
     wine = object()
     assert library["fit"](wine) == "wine"
     assert library["fit"](object()) is None

@@ -6,6 +6,7 @@ import importlib.metadata
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import textwrap
@@ -159,6 +160,7 @@ def test_the_repository_of_a_git_hook_is_not_taken_for_the_scripts(repository, t
     assert collected(repository).git.branch == "main"
 
 
+@pytest.mark.skipif(os.name == "nt", reason="the hanging git is a shell script")
 def test_a_git_that_never_answers_is_given_up(repository, tmp_path, monkeypatch):
     program = tmp_path / "bin" / "git"
     program.parent.mkdir()
@@ -169,6 +171,19 @@ def test_a_git_that_never_answers_is_given_up(repository, tmp_path, monkeypatch)
     found = collected(repository)
     assert found.git is None
     assert found.packages
+
+
+@pytest.mark.skipif(os.name == "nt", reason="the slow git is a shell script")
+def test_a_repository_among_too_many_files_still_has_its_commit(repository, tmp_path, monkeypatch):
+    program = tmp_path / "bin" / "git"
+    program.parent.mkdir()
+    program.write_text(f'#!/bin/sh\ncase "$*" in *files=normal*) sleep 60;; esac\nexec {shutil.which("git")} "$@"\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setattr(git_module, "TIMEOUT", 1.0)
+    found = collected(repository)
+    assert len(found.git.commit) == 40
+    assert found.git.branch == "main"
 
 
 def test_without_git_or_a_repository_everything_else_is_there(tmp_path, monkeypatch):

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Final
 
-from sqlalchemy import Connection, inspect, text
+from sqlalchemy import Connection, Engine, inspect, text
 
-from autolog.backends.sql.schema import SCHEMA_VERSION, VERSION_TABLE, metadata
-from autolog.errors import BackendError, StoreCorrupted, StoreTooNew
+from autolog.backends.sql.schema import SCHEMA_VERSION, VERSION_TABLE, metadata, settings
+from autolog.backends.sql.upsert import upsert
+from autolog.errors import BackendError, StoreTooNew
 
 # Any number will do, as long as every process that upgrades takes the same.
 _LOCK: Final = 0x6175746F6C6F67
@@ -34,10 +37,9 @@ def read_version(connection: Connection, store: str) -> str | None:
                 "Use another database, or import its runs into one.",
             )
         return None
+    # Empty while MariaDB, which cannot take tables back, is in the middle of an upgrade.
     version: str | None = connection.execute(text(f"SELECT version_num FROM {VERSION_TABLE}")).scalar()  # noqa: S608 - our own name
-    if version is None:
-        raise StoreCorrupted(f"{store} is damaged: its table {VERSION_TABLE!r} is empty.")
-    if version > SCHEMA_VERSION:
+    if version is not None and version > SCHEMA_VERSION:
         raise StoreTooNew(
             f"{store} was made by a newer autolog: its tables have version {version}, "
             f"and this one knows those up to {SCHEMA_VERSION}. Upgrade autolog.",
@@ -45,17 +47,23 @@ def read_version(connection: Connection, store: str) -> str | None:
     return version
 
 
-def upgrade(connection: Connection, store: str) -> None:
-    """Bring the tables to the newest version, in the connection's transaction; of many processes, one does it.
+def upgrade(engine: Engine, store: str, new_settings: Mapping[str, str]) -> None:
+    """Bring the tables to the newest version; of many processes that come here at once, one does it.
 
-    Raises as ``read_version`` does.
+    Args:
+        engine: of the database.
+        store: what messages call it.
+        new_settings: the settings that the store gets, unless it has them already.
+
+    Raises:
+        BackendError: as ``read_version`` does.
     """
-    _lock(connection)
-    try:
+    with _lock(engine), engine.begin() as connection:
+        if connection.dialect.name == "postgresql":
+            connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
         if read_version(connection, store) != SCHEMA_VERSION:
             _run_migrations(connection)
-    finally:
-        _unlock(connection)
+            upsert(connection, settings, [{"name": name, "value": value} for name, value in new_settings.items()])
 
 
 def _run_migrations(connection: Connection) -> None:
@@ -69,16 +77,15 @@ def _run_migrations(connection: Connection) -> None:
     command.upgrade(config, "head")
 
 
-def _lock(connection: Connection) -> None:
-    """Wait until no other process upgrades; SQLite's transaction is a lock already."""
-    match connection.dialect.name:
-        case "postgresql":
-            connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
-        case "mysql":
-            connection.execute(text("SELECT GET_LOCK(:lock, :seconds)"), {"lock": hex(_LOCK), "seconds": _LOCK_SECONDS})
-
-
-def _unlock(connection: Connection) -> None:
-    """Let the next process in, where the end of the transaction does not."""
-    if connection.dialect.name == "mysql":
-        connection.execute(text("SELECT RELEASE_LOCK(:lock)"), {"lock": hex(_LOCK)})
+@contextmanager
+def _lock(engine: Engine) -> Iterator[None]:
+    """Keep others out where the transaction does not: MariaDB ends it with every table."""
+    if engine.dialect.name != "mysql":
+        yield
+        return
+    with engine.connect() as connection:
+        connection.execute(text("SELECT GET_LOCK(:lock, :seconds)"), {"lock": hex(_LOCK), "seconds": _LOCK_SECONDS})
+        try:
+            yield
+        finally:
+            connection.execute(text("SELECT RELEASE_LOCK(:lock)"), {"lock": hex(_LOCK)})
