@@ -78,6 +78,7 @@ class Backend(Protocol):
         Raises:
             NotFound: the store holds no such run.
         """
+        ...
 
     def record_artifacts(self, run_id: str, artifacts: Sequence[Artifact]) -> None:
         """Note what has been stored below the run's artifact folder; a path that is noted again is replaced."""
@@ -162,21 +163,27 @@ class Reader(Protocol):
 
     def get_experiment(self, experiment_id: str) -> Experiment:
         """Return an experiment. Raises NotFound."""
+        ...
 
     def get_experiment_by_name(self, name: str) -> Experiment | None:
         """Return the experiment of this exact name, deleted or not; None where there is none."""
+        ...
 
     def search_experiments(self, query: ExperimentQuery) -> Page[Experiment]:
         """Return one page of the experiments that match. Raises InvalidFilter, InvalidParameter."""
+        ...
 
     def get_run(self, run_id: str) -> Run:
         """Return a run, deleted or not. Raises NotFound."""
+        ...
 
     def search_runs(self, query: RunQuery) -> Page[Run]:
         """Return one page of the runs that match. Raises InvalidFilter, InvalidParameter."""
+        ...
 
     def count_runs(self, query: RunQuery) -> int:
         """Return how many runs match, whatever the page. Raises InvalidFilter."""
+        ...
 
     def metric_history(self, run_id: str, key: str, max_points: int | None = None) -> History:
         """Return a metric's points; empty for a key that the run has not.
@@ -187,9 +194,11 @@ class Reader(Protocol):
         Raises:
             NotFound: the store holds no such run.
         """
+        ...
 
     def artifacts(self, run_id: str) -> Sequence[Artifact]:
         """Return what is known to be stored for a run, ordered by path. Raises NotFound."""
+        ...
 
     def close(self) -> None:
         """Give every handle back."""

@@ -83,7 +83,7 @@ def lasso() -> None:
 def clusters() -> None:
     """Find three groups of wines without being told which there are."""
     x, _ = load_wine(return_X_y=True)
-    KMeans(n_clusters=3, n_init=4, random_state=0).fit(StandardScaler().fit_transform(x))
+    KMeans(n_clusters=3, random_state=0).fit(StandardScaler().fit_transform(x))
 
 
 TRAININGS: tuple[Callable[[], None], ...] = (

@@ -38,11 +38,12 @@ def runs_to_frame(runs: Sequence[Run]) -> pandas.DataFrame:
         "end_time": pd.to_datetime([info.end_time for info in infos], unit="ms", utc=True),
     }
     count = len(runs)
-    for prefix, missing, parts in (
+    parts_by_prefix: tuple[tuple[str, Any, list[Any]], ...] = (
         ("metrics", float("nan"), [run.data.metrics for run in runs]),
         ("params", None, [run.data.params for run in runs]),
         ("tags", None, [run.data.tags for run in runs]),
-    ):
+    )
+    for prefix, missing, parts in parts_by_prefix:
         for place, values in enumerate(parts):
             for key, value in values.items():
                 column = columns.get(name := f"{prefix}.{key}")

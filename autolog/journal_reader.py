@@ -269,9 +269,8 @@ class _PointStream:
 
         # After a crash of the machine there may be holes, so the last place that holds anything counts.
         words = np.frombuffer(view.map, np.uint64, count=view.capacity * POINT_SIZE // 8, offset=HEADER_SIZE)
-        used = np.flatnonzero(words.reshape(-1, POINT_SIZE // 8).any(axis=1))
-        count: int = used[-1].item() + 1 if used.size else 0
-        return count
+        used: NDArray[numpy.intp] = np.flatnonzero(words.reshape(-1, POINT_SIZE // 8).any(axis=1))
+        return 1 + int(used[-1]) if used.size else 0
 
     def _open_next(self) -> bool:
         for path in list_segments(self._folder, "points"):

@@ -121,6 +121,8 @@ class SegmentView:
         OSError: the file cannot be opened.
     """
 
+    base: int
+
     def __init__(self, path: Path) -> None:
         self.path = path
         with path.open("rb") as file:

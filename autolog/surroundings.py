@@ -10,8 +10,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Final
 
-from autolog import lifecycle
-from autolog import tracking
+from autolog import lifecycle, tracking
 from autolog.config import load_settings
 from autolog.guard import guard
 

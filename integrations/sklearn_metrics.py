@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import importlib
 import random
 import sys
 import types
@@ -62,8 +63,7 @@ def training_metrics(estimator: Any, features: Any, targets: Any, weights: Any =
 
 
 def _classifier_metrics(estimator: Any, features: Any, targets: Any, weights: Any) -> dict[str, float]:
-    from sklearn import metrics
-
+    metrics: Any = importlib.import_module("sklearn.metrics")
     predicted = estimator.predict(features)
     precision, recall, f1, _ = metrics.precision_recall_fscore_support(
         targets, predicted, average="weighted", sample_weight=weights, zero_division=0
@@ -92,8 +92,7 @@ def _classifier_metrics(estimator: Any, features: Any, targets: Any, weights: An
 
 
 def _regressor_metrics(estimator: Any, features: Any, targets: Any, weights: Any) -> dict[str, float]:
-    from sklearn import metrics
-
+    metrics: Any = importlib.import_module("sklearn.metrics")
     predicted = estimator.predict(features)
     squared = float(metrics.mean_squared_error(targets, predicted, sample_weight=weights))
     r2 = float(metrics.r2_score(targets, predicted, sample_weight=weights))

@@ -19,7 +19,11 @@ ROOT = Path(__file__).resolve().parent.parent
 
 def source_packages() -> set[str]:
     """Return every package that lies in the source tree, by its import name."""
-    homes = {"autolog": ROOT / "autolog", "autolog.integrations": ROOT / "integrations", "autolog.backends": ROOT / "backends"}
+    homes = {
+        "autolog": ROOT / "autolog",
+        "autolog.integrations": ROOT / "integrations",
+        "autolog.backends": ROOT / "backends",
+    }
     found = set()
     for name, home in homes.items():
         for marker in home.rglob("__init__.py"):
@@ -70,7 +74,10 @@ def test_the_wheel_installs_one_package_that_works_elsewhere(tmp_path: Path) -> 
     assert {name for name in after - before if not name.endswith(".dist-info")} == {"autolog"}
 
     run(python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-c", constraints, wheel)
-    program = "import autolog; run = autolog.start_run(); autolog.log_metric('m', 2); print(autolog.get_run(run.info.run_id).data.metrics)"
+    program = (
+        "import autolog; run = autolog.start_run(); autolog.log_metric('m', 2); "
+        "print(autolog.get_run(run.info.run_id).data.metrics)"
+    )
     assert run(python, "-c", program).strip() == "{'m': 2.0}"
     assert autolog_version() in run(binaries / "autolog", "--version")
 

@@ -60,7 +60,6 @@ def log_text(text: str, artifact_file: str, run_id: str | None = None) -> None:
 
 def log_stream(stream: IO[bytes], artifact_file: str, run_id: str | None = None) -> None:
     """Log what a binary stream holds from its present position on, as an artifact."""
-
     import shutil
 
     def copy(file: Path) -> None:

@@ -266,7 +266,7 @@ class _Builder:
         if not dot:
             prefix, name = "attribute", token
         entity = _ENTITIES.get(prefix)
-        if entity not in self._subject.keys:
+        if entity is None or entity not in self._subject.keys:
             known = [alias for alias, entity in _ENTITIES.items() if entity in self._subject.keys]
             raise self._error(
                 token,

@@ -214,8 +214,9 @@ import autolog
 autolog.enable(strict=True)
 {self.imports}
 from joblib import Parallel, delayed
-found = Parallel(n_jobs=2, backend="loky")(delayed(getattr)(method, "__name__") for method in [{", ".join(self.bound)},])
-assert found == [method.__name__ for method in [{", ".join(self.bound)},]]
+methods = [{", ".join(self.bound)},]
+found = Parallel(n_jobs=2, backend="loky")(delayed(getattr)(method, "__name__") for method in methods)
+assert found == [method.__name__ for method in methods]
 """
         )
 

@@ -7,7 +7,7 @@ from subject import read_arguments, report
 from workloads import WORKLOADS, Cost, alternate, measure_fit
 
 import autolog
-from autolog import lifecycle, tracking
+from autolog import tracking
 
 warnings.simplefilter("ignore")
 arguments = read_arguments()
@@ -17,11 +17,11 @@ samples: dict[str, list[float]] = {}
 
 def stores_models() -> bool:
     """Say whether the last run holds a model: a way of recording that stores none is not compared as if it did."""
-    run_id = lifecycle.last_active_run_id()
-    if run_id is None:
+    run = autolog.last_active_run()
+    if run is None:
         raise SystemExit("no run was recorded")
-    autolog.flush()
-    return any(artifact.path.endswith("MLmodel") for artifact in tracking.current().reader().artifacts(run_id))
+    artifacts = tracking.current().reader().artifacts(run.info.run_id)
+    return any(artifact.path.endswith("MLmodel") for artifact in artifacts)
 
 
 for name, workload in WORKLOADS.items():

@@ -41,8 +41,8 @@ def run(modules: tuple[str, ...], folder: Path, *, enabled: bool) -> tuple[dict[
         "PYTHONPATH": os.pathsep.join(filter(None, [str(Path(__file__).parent), os.environ.get("PYTHONPATH")])),
         "OMP_NUM_THREADS": "1",
     }
-    command = [sys.executable, "-m", "pytest", "-q", "-x", "--maxfail=1000000", "-p", "outcomes", "-p", "no:cacheprovider"]
-    command += ["--no-header", "--tb=short", "-c", os.devnull, "--rootdir", str(folder), "--pyargs", *modules]
+    options = ["-q", "-p", "outcomes", "-p", "no:cacheprovider", "--no-header", "--tb=short", "-c", os.devnull]
+    command = [sys.executable, "-m", "pytest", *options, "--rootdir", str(folder), "--pyargs", *modules]
     started = time.perf_counter()
     with (folder / f"output-{enabled}.txt").open("w") as output:
         subprocess.run(command, cwd=folder, env=environment, stdout=output, stderr=subprocess.STDOUT, check=False)

@@ -1,0 +1,12 @@
+"""One line before a training, and it is recorded."""
+
+import autolog
+from sklearn.datasets import load_breast_cancer
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+autolog.enable()
+
+X, y = load_breast_cancer(return_X_y=True)
+make_pipeline(StandardScaler(), LogisticRegression(C=0.5)).fit(X, y)
