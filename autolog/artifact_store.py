@@ -49,19 +49,8 @@ class ArtifactStore:
     """
 
     def __init__(self, uri: str) -> None:
-        # Not before artifacts are used: fsspec takes as long to import as the rest of autolog.
-        from fsspec.core import url_to_fs
-        from fsspec.implementations.local import LocalFileSystem
-
-        try:
-            files, root = url_to_fs(uri)
-        except ImportError as error:
-            raise MissingDependency(f"{uri!r} needs another package: {error}") from error
-        except ValueError as error:
-            raise InvalidParameter(f"{uri!r} is no place for artifacts: {error}") from error
-        self._files: Any = files
-        self._root: str = root.rstrip("/")
-        self._is_local = isinstance(files, LocalFileSystem)
+        self._files, self._root = _open_folder(uri)
+        self._is_local = isinstance(self._files, _LocalFiles)
 
     def put(self, staged: Path, path: str) -> Artifact:
         """Store a local file, in place of what is stored at the path; a reader sees all of it or none.
@@ -177,6 +166,53 @@ class ArtifactStore:
 
     def _target(self, path: str) -> str:
         return f"{self._root}/{validate_artifact_path(path)}"
+
+
+def _open_folder(uri: str) -> tuple[Any, str]:
+    local = uri.removeprefix("file://")
+    if "://" not in local and "::" not in local:
+        return _LocalFiles(), str(Path(local).absolute()).replace(os.sep, "/").rstrip("/")
+    from fsspec.core import url_to_fs
+
+    try:
+        files, root = url_to_fs(uri)
+    except ImportError as error:
+        raise MissingDependency(f"{uri!r} needs another package: {error}") from error
+    except ValueError as error:
+        raise InvalidParameter(f"{uri!r} is no place for artifacts: {error}") from error
+    return files, root.rstrip("/")
+
+
+class _LocalFiles:
+    """What is used of an fsspec file system, for local folders.
+
+    Importing fsspec takes longer than importing all of autolog, and fails while the interpreter shuts down,
+    which is when a short script's artifacts are stored.
+    """
+
+    open = staticmethod(open)
+    isfile = staticmethod(os.path.isfile)
+    isdir = staticmethod(os.path.isdir)
+    rm_file = staticmethod(os.remove)
+
+    def makedirs(self, path: str, *, exist_ok: bool) -> None:
+        Path(path).mkdir(parents=True, exist_ok=exist_ok)
+
+    def info(self, path: str) -> dict[str, Any]:
+        return {"name": path, "size": Path(path).stat().st_size}
+
+    def ls(self, path: str, *, detail: bool) -> list[dict[str, Any]]:  # noqa: ARG002  always with details here
+        return [
+            {
+                "name": f"{path}/{entry.name}",
+                "type": "directory" if entry.is_dir() else "file",
+                "size": entry.stat().st_size,
+            }
+            for entry in os.scandir(path)
+        ]
+
+    def invalidate_cache(self) -> None:
+        """Nothing is cached."""
 
 
 def _not_found(path: str) -> NotFound:

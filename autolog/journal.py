@@ -102,9 +102,14 @@ class Journal:
         self.write_point: Callable[[bytes], int] = self._points.write
         _own.add(self.id)
 
-    def append(self, fact: Fact) -> None:
-        """Append a fact; it is safe from a crash of the process on return."""
-        if isinstance(fact, RunCreated) or (isinstance(fact, RunUpdated) and fact.status is not None):
+    def append(self, fact: Fact, *, owns_run: bool = True) -> None:
+        """Append a fact; it is safe from a crash of the process on return.
+
+        Args:
+            fact: any event but a series', which ``define_series`` appends.
+            owns_run: the run that the fact begins or resumes is this process's to end.
+        """
+        if owns_run and (isinstance(fact, RunCreated) or (isinstance(fact, RunUpdated) and fact.status is not None)):
             # Recovery must know which runs this process left open, even when the facts themselves are gone.
             self._append_frame("index", encode(RunUpdated(run_id=fact.run_id, status=fact.status)))
         if self._append_frame("facts", encode(fact)):

@@ -94,17 +94,16 @@ def create_run(
         parent_run_id=parent_run_id,
         start_time=started,
     )
-    to.recorder.record(
-        RunCreated(
-            run_id=run.run_id,
-            experiment_id=where.experiment_id,
-            experiment_name=where.name,
-            run_name=chosen,
-            start_time=started,
-            user_id=current_user(),
-            tags=texts,
-        )
+    run.created = RunCreated(
+        run_id=run.run_id,
+        experiment_id=where.experiment_id,
+        experiment_name=where.name,
+        run_name=chosen,
+        start_time=started,
+        user_id=current_user(),
+        tags=texts,
     )
+    to.recorder.record(run.created)
     _known[run.run_id] = run
     return run
 

@@ -18,6 +18,7 @@ from autolog.errors import JournalError
 from autolog.events import Fact
 from autolog.guard import guard
 from autolog.journal import Journal
+from autolog.late_imports import importing
 from autolog.writer import Writer, WriterThread
 
 logger = logging.getLogger("autolog")
@@ -60,13 +61,13 @@ class Recorder:
         """Why the backend does not take records at present; None while it does."""
         return self._thread.error if self._thread is not None else None
 
-    def record(self, fact: Fact) -> None:
-        """Take a fact."""
+    def record(self, fact: Fact, *, owns_run: bool = True) -> None:
+        """Take a fact; ``owns_run`` as in ``Journal.append``."""
         journal = self._journal or self._open()
         if journal is None:
             self.drop()
         else:
-            journal.append(fact)
+            journal.append(fact, owns_run=owns_run)
 
     def drop(self) -> None:
         """Count a record that no journal could take."""
@@ -199,7 +200,8 @@ class ForkAware(Protocol):
 
 def _recover(spool: Path) -> None:
     with guard("recovering what earlier processes left"):
-        from autolog.recovery import recover
+        with importing():
+            from autolog.recovery import recover
 
         recover(spool)
 

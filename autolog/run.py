@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from autolog.entities import DatasetInput, LifecycleStage, RunData, RunInfo, RunInputs, RunStatus
 from autolog.errors import InvalidParameter
-from autolog.events import ArtifactLogged, InputsLogged, ParamsLogged, RunUpdated, TagsSet
+from autolog.events import ArtifactLogged, Fact, InputsLogged, ParamsLogged, RunCreated, RunUpdated, TagsSet
 from autolog.guard import guard
 from autolog.segments import POINT_MARK, pack_point
 from autolog.tracking import ExperimentName, Tracking
@@ -62,7 +62,8 @@ class ActiveRun:
         start_time: int | None = None,
     ) -> None:
         self.run_id: Final = run_id
-        self.experiment_id: Final = experiment.experiment_id
+        self.experiment: Final = experiment
+        self.created: RunCreated | None = None
         self.name = name
         self.parent_run_id: Final = parent_run_id
         self.start_time = start_time
@@ -70,6 +71,7 @@ class ActiveRun:
         self.params: dict[str, str] = {}
         self._has_training = False
         self._ended = False
+        self._is_introduced = True
         self._turn = threading.Lock()
         self.tracking: Final = to
         self._recorder = to.recorder
@@ -113,7 +115,7 @@ class ActiveRun:
         texts = {validate_key("param", key): to_text(value) for key, value in params.items()}
         if texts:
             self.params.update(texts)
-            self._recorder.record(ParamsLogged(run_id=self.run_id, params=texts))
+            self._record(ParamsLogged(run_id=self.run_id, params=texts))
 
     def log_param(self, key: str, value: Any) -> Any:
         """Log one param, and return its value."""
@@ -124,7 +126,7 @@ class ActiveRun:
         """Set tags."""
         texts: dict[str, str | None] = {validate_key("tag", key): to_text(value) for key, value in tags.items()}
         if texts:
-            self._recorder.record(TagsSet(run_id=self.run_id, tags=texts))
+            self._record(TagsSet(run_id=self.run_id, tags=texts))
             if (name := texts.get(RUN_NAME_TAG)) is not None:
                 self.rename(name)
 
@@ -134,12 +136,12 @@ class ActiveRun:
 
     def delete_tag(self, key: str) -> None:
         """Take a tag away."""
-        self._recorder.record(TagsSet(run_id=self.run_id, tags={key: None}))
+        self._record(TagsSet(run_id=self.run_id, tags={key: None}))
 
     def log_inputs(self, inputs: Sequence[DatasetInput]) -> None:
         """Log the use of data sets."""
         if inputs:
-            self._recorder.record(InputsLogged(run_id=self.run_id, inputs=tuple(inputs)))
+            self._record(InputsLogged(run_id=self.run_id, inputs=tuple(inputs)))
 
     def log_file(self, path: str, fill: Callable[[Path], None]) -> None:
         """Log an artifact whose content a function writes.
@@ -154,6 +156,7 @@ class ActiveRun:
         from autolog.artifact_store import validate_artifact_path
 
         valid = validate_artifact_path(path)
+        self._introduce()
         self._recorder.record_file(lambda staged: ArtifactLogged(run_id=self.run_id, path=valid, staged=staged), fill)
 
     def log_content(self, path: str, content: bytes) -> None:
@@ -169,7 +172,7 @@ class ActiveRun:
     def rename(self, name: str) -> None:
         """Give the run another name."""
         self.name = name
-        self._recorder.record(RunUpdated(run_id=self.run_id, run_name=name))
+        self._record(RunUpdated(run_id=self.run_id, run_name=name))
 
     # -- life ------------------------------------------------------------------------------------------------------
 
@@ -189,7 +192,7 @@ class ActiveRun:
         if error is not None:
             with guard("recording an exception"):
                 self._record_exception(error)
-        self._recorder.record(RunUpdated(run_id=self.run_id, status=final, end_time=time.time_ns() // 1_000_000))
+        self._record(RunUpdated(run_id=self.run_id, status=final, end_time=time.time_ns() // 1_000_000))
 
     @property
     def has_ended(self) -> bool:
@@ -212,7 +215,7 @@ class ActiveRun:
         """What this process knows of the run's identity; the artifact folder is asked of the store when it is read."""
         return _LiveInfo(
             run_id=self.run_id,
-            experiment_id=self.experiment_id,
+            experiment_id=self.experiment.experiment_id,
             run_name=self.name,
             user_id=current_user(),
             status=self.status,
@@ -242,6 +245,7 @@ class ActiveRun:
 
     def begin_child(self) -> None:
         """In a forked child: write to the child's journal from now on."""
+        self._is_introduced = self.created is None
         self._journal = None
         self._series.clear()
         # Another thread may have held it at the fork.
@@ -249,12 +253,24 @@ class ActiveRun:
         # The child may add to the run, but the run is the parent's to end.
         self._ended = True
 
+    def _record(self, fact: Fact) -> None:
+        self._introduce()
+        self._recorder.record(fact)
+
+    def _introduce(self) -> None:
+        """In a forked child: say in its own journal first which run this is; the parent's may reach the store later."""
+        if not self._is_introduced and self.created is not None:
+            self._is_introduced = True
+            self.tracking.announce(self.experiment)
+            self._recorder.record(self.created, owns_run=False)
+
     def _log_metric_carefully(self, key: str, value: Any, step: Any, timestamp: Any) -> None:
         number = to_metric_value(key, value)
         place = to_step(key, step)
         seconds = to_timestamp(timestamp) / 1000 if timestamp is not None else _now()
         journal = self._journal
         if journal is None or journal.closed:
+            self._introduce()
             self._series.clear()
             journal = self._journal = self._recorder.journal
             if journal is None:

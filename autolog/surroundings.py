@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 from autolog import lifecycle, tracking
 from autolog.config import load_settings
 from autolog.guard import guard
+from autolog.late_imports import importing
 
 if TYPE_CHECKING:
     from autolog.run import ActiveRun
@@ -58,7 +59,8 @@ class _Observer:
             thread.start()
 
     def _describe(self) -> None:
-        from autolog.environment import environment
+        with importing():
+            from autolog.environment import environment
 
         while True:
             run = self._runs.get()
@@ -74,7 +76,8 @@ class _Observer:
                     self._idle.notify_all()
 
     def _sample(self) -> None:
-        from autolog.system_metrics import SystemSampler
+        with importing():
+            from autolog.system_metrics import SystemSampler
 
         sampler = SystemSampler()
         step = 0

@@ -20,6 +20,7 @@ from autolog.entities import Artifact
 from autolog.errors import AutologError
 from autolog.events import ArtifactLogged
 from autolog.journal_reader import JournalReader, write_committed
+from autolog.late_imports import importing
 
 if TYPE_CHECKING:
     from autolog.artifact_store import ArtifactStore
@@ -89,9 +90,11 @@ class Writer:
         for _, fact in batch.facts:
             if isinstance(fact, ArtifactLogged):
                 logged[fact.run_id].append(fact)
-        for run_id, facts in logged.items():
+        if not logged:
+            return
+        with importing():
             from autolog.artifact_store import ArtifactStore
-
+        for run_id, facts in logged.items():
             store = ArtifactStore(backend.artifact_uri(run_id))
             stored = [artifact for fact in facts if (artifact := self._store(store, fact)) is not None]
             backend.record_artifacts(run_id, stored)
@@ -185,6 +188,11 @@ class WriterThread:
     def _move_all(self) -> bool:
         moved = False
         if self._writer is None:
+            with importing():
+                # What will be needed; the first, by fsspec, cannot be imported once the interpreter shuts down.
+                import concurrent.futures.thread  # noqa: F401
+
+                import numpy  # noqa: F401
             self._writer = self._make_writer()
         while self._writer.step():
             moved = True

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, cast
 
 from autolog.backend import Backend, Reader
 from autolog.errors import InvalidParameter, MissingDependency
+from autolog.late_imports import importing
 
 
 class BackendTarget(NamedTuple):
@@ -78,7 +79,8 @@ def find_target(url: str) -> BackendTarget:
 def _load(url: str, target: str) -> Any:
     module, _, name = target.partition(":")
     try:
-        return getattr(importlib.import_module(module), name)
+        with importing():
+            return getattr(importlib.import_module(module), name)
     except ModuleNotFoundError as error:
         extra = find_target(url).extra
         if extra is None or (error.name or "").startswith("autolog"):

@@ -60,7 +60,7 @@ def measure(jobs: list[Job], scale: Scale) -> dict[str, Any]:
             jobs = [job for job in jobs if job.tool != "mlflow"]
     samples: defaultdict[str, Samples] = defaultdict(lambda: defaultdict(lambda: defaultdict(list)))
     facts: dict[str, Any] = {}
-    machine = describe_machine()
+    machine, versions = describe_machine(), describe_versions(python)
     with tempfile.TemporaryDirectory(prefix="autolog-benchmark-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
         # A first start of each tool compiles its modules: what is measured are the starts after it.
@@ -88,7 +88,7 @@ def measure(jobs: list[Job], scale: Scale) -> dict[str, Any]:
         "date": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(started)),
         "seconds": round(time.time() - started, 1),
         "machine": machine,
-        "versions": describe_versions(python),
+        "versions": versions,
         "problems": list(dict.fromkeys(problems)),
         "facts": {subject: found for subject, found in facts.items() if found},
         "groups": {

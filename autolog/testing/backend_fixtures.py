@@ -1,6 +1,6 @@
 """What the tests of a backend have in common."""
 
-# ruff: noqa: D102 - the names of fixtures say what they are
+
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Tests of metrics, and of what counts once however often it is written."""
 
-# ruff: noqa: S101, PLR2004, D102 - tests assert, with figures, and their names say what
+# ruff: noqa: PLR2004 - tests assert, with figures, and their names say what
 
 from __future__ import annotations
 

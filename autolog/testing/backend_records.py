@@ -1,6 +1,6 @@
 """Tests of what a backend keeps of experiments, runs and artifacts."""
 
-# ruff: noqa: S101, PLR2004, D102 - tests assert, with figures, and their names say what
+# ruff: noqa: PLR2004 - tests assert, with figures, and their names say what
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Tests of how runs are filtered, ordered, paged and counted."""
 
-# ruff: noqa: S101, D102 - tests assert, with figures, and their names say what
+
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """The contract of Backend and Reader as a suite of tests that any backend can be run through."""
 
-# ruff: noqa: S101, PLR2004, D102 - tests assert, with figures, and their names say what
+# ruff: noqa: PLR2004 - tests assert, with figures, and their names say what
 
 from __future__ import annotations
 

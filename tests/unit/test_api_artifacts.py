@@ -173,7 +173,7 @@ def test_tables_of_several_runs_are_read_as_one():
         pass
     table = autolog.load_table("t.json", extra_columns=["run_id"])
     assert sorted(zip(table["n"], table["run_id"], strict=True)) == list(enumerate(ids))
-    with pytest.raises(NotFound, match="has a table 'other.json'"):
+    with pytest.raises(NotFound, match=r"has a table 'other\.json'"):
         autolog.load_table("other.json")
     with pytest.raises(InvalidParameter, match="extra column 'nothing'"):
         autolog.load_table("t.json", extra_columns=["nothing"])
