@@ -130,15 +130,18 @@ class FileReader:
     def _load(self, path: str, experiment: ExperimentFolder) -> RunRecord | None:
         """Return the run in a folder; None where there is none or it is damaged."""
         known = self._seen.get(path)
+        since = time.time_ns()
         try:
             # Every change of a run file is a rename, which changes the time of the folder.
             signature = look_at(path)
-            if known is not None and known.settled and known.signature == signature:
-                return known.content
-            since = time.time_ns()
-            record = load_run(path, experiment)
         except FileNotFoundError:
             # Removed since the folder was listed.
+            return None
+        if known is not None and known.settled and known.signature == signature:
+            return known.content
+        try:
+            record = load_run(path, experiment)
+        except FileNotFoundError:
             return None
         except StoreCorrupted as error:
             if known is None or known.signature != signature:

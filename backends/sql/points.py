@@ -80,7 +80,8 @@ def _fetch_summaries(
     rows, summaries = {}, {}
     for start in range(0, len(series), _METRICS):
         chosen = tuple_(columns.run, columns.key_digest).in_(series[start : start + _METRICS])
-        for run, key_digest, row, *summary in connection.execute(statement.where(chosen)):
+        for found in connection.execute(statement.where(chosen)):
+            run, key_digest, row, *summary = tuple(found)
             rows[run, key_digest] = row
             summaries[run, key_digest] = MetricSummary(*summary)
     return rows, summaries

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, Row, Select, Table, Text, cast, func, select
+from sqlalchemy import ColumnElement, Connection, Row, Table, Text, cast, func, select
 
 from autolog.backend import RunQuery
 from autolog.backends.sql.schema import (
@@ -131,9 +131,7 @@ def _fetch_datasets(connection: Connection, ids: Sequence[int]) -> dict[int, Dat
     return {row: Dataset(**dict(zip(Dataset.__struct_fields__, fields, strict=True))) for row, *fields in found}
 
 
-def _for_each(
-    connection: Connection, statement: Select[Any], column: ColumnElement[int], ids: Sequence[int]
-) -> Iterator[Any]:
+def _for_each(connection: Connection, statement: Any, column: ColumnElement[int], ids: Sequence[int]) -> Iterator[Any]:
     """Yield a statement's rows for the ids in a column, in as many statements as there are bounds to one's length."""
     for start in range(0, len(ids), _IDS):
         yield from connection.execute(statement.where(column.in_(ids[start : start + _IDS]))).all()

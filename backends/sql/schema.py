@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import math
 import sys
-from collections.abc import Callable
 from typing import Any, Final
 
 from sqlalchemy import (
@@ -88,7 +87,7 @@ class Number(UserDefinedType[float]):
     def get_col_spec(self, **_options: Any) -> str:
         return "DOUBLE PRECISION"
 
-    def bind_processor(self, dialect: Dialect) -> Callable[[float | None], float | None]:
+    def bind_processor(self, dialect: Dialect) -> Any:
         largest = sys.float_info.max if dialect.name == "mysql" else math.inf
 
         def encode(value: float | None) -> float | None:
@@ -98,7 +97,7 @@ class Number(UserDefinedType[float]):
 
         return encode
 
-    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[float | None], float]:  # noqa: ARG002 - SQLAlchemy's signature
+    def result_processor(self, dialect: Dialect, coltype: object) -> Any:  # noqa: ARG002 - SQLAlchemy's signature
         # Called for every number of a page, hence two functions, of which the common one does least.
         def decode(value: float | None) -> float:
             return math.nan if value is None else value
