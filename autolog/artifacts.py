@@ -7,14 +7,16 @@ import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from autolog import tracking
 from autolog.api.runs import get_run
-from autolog.artifact_store import ArtifactStore
 from autolog.config import resolve_backend
 from autolog.entities import FileInfo
 from autolog.errors import InvalidParameter, MissingDependency
+
+if TYPE_CHECKING:
+    from autolog.artifact_store import ArtifactStore
 
 
 def list_artifacts(
@@ -37,7 +39,7 @@ def list_artifacts(
     """
     with _using(tracking_uri):
         folder, path = _locate(artifact_uri, run_id, artifact_path)
-        return list(ArtifactStore(folder).list(path))
+        return list(_store(folder).list(path))
 
 
 def download_artifacts(
@@ -65,7 +67,7 @@ def download_artifacts(
     with _using(tracking_uri):
         folder, path = _locate(artifact_uri, run_id, artifact_path)
         destination = Path(tempfile.mkdtemp(prefix="autolog-")) if dst_path is None else Path(dst_path)
-        return str(ArtifactStore(folder).download(path, destination).resolve())
+        return str(_store(folder).download(path, destination).resolve())
 
 
 def load_text(artifact_uri: str) -> str:
@@ -94,7 +96,7 @@ def load_image(artifact_uri: str) -> Any:
 
 def _read(artifact_uri: str) -> bytes:
     folder, path = _locate(artifact_uri, None, None)
-    with ArtifactStore(folder).open(path) as file:
+    with _store(folder).open(path) as file:
         return file.read()
 
 
@@ -119,3 +121,9 @@ def _using(tracking_uri: str | None) -> Iterator[None]:
     else:
         with tracking.using(resolve_backend(tracking_uri)):
             yield
+
+
+def _store(folder: str) -> ArtifactStore:
+    from autolog.artifact_store import ArtifactStore
+
+    return ArtifactStore(folder)

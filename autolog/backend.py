@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Generic, NamedTuple, Protocol, TypeVar
+
+from msgspec import Struct
 
 from autolog.entities import Artifact, Experiment, Metric, Run, ViewType
 from autolog.events import Fact
@@ -26,8 +27,7 @@ class Position(NamedTuple):
     points: int = 0
 
 
-@dataclass(frozen=True)
-class Points:
+class Points(Struct, frozen=True):
     """The points of one metric in one batch, in the order in which they were logged.
 
     ``numbers`` (int64, ascending) are their places in the journal's point stream, ``steps`` (int64),
@@ -42,8 +42,7 @@ class Points:
     values: NDArray[numpy.float64]
 
 
-@dataclass(frozen=True)
-class Batch:
+class Batch(Struct, frozen=True):
     """Consecutive records of one journal.
 
     ``facts`` carries every fact with its number in the journal's fact stream, ascending.
@@ -90,8 +89,7 @@ class Backend(Protocol):
         """Give every handle back."""
 
 
-@dataclass(frozen=True)
-class Page(Generic[T]):
+class Page(Struct, Generic[T], frozen=True):
     """One page of a search, and the token that asks for the next; None after the last."""
 
     items: Sequence[T]
@@ -104,8 +102,7 @@ class Page(Generic[T]):
         return len(self.items)
 
 
-@dataclass(frozen=True)
-class History:
+class History(Struct, frozen=True):
     """The points of one metric of one run as arrays of shape (n,), ordered by step, then timestamp, then arrival."""
 
     key: str
@@ -126,8 +123,7 @@ class History:
         ]
 
 
-@dataclass(frozen=True)
-class RunQuery:
+class RunQuery(Struct, frozen=True):
     """What a search of runs asks for.
 
     ``filter`` and ``order_by`` follow the grammar of ``search``; ``experiment_ids`` None means every experiment.
@@ -147,8 +143,7 @@ class RunQuery:
     inputs: bool = True
 
 
-@dataclass(frozen=True)
-class ExperimentQuery:
+class ExperimentQuery(Struct, frozen=True):
     """What a search of experiments asks for; the default order is ``creation_time DESC, experiment_id ASC``."""
 
     filter: str = ""
@@ -202,25 +197,3 @@ class Reader(Protocol):
 
     def close(self) -> None:
         """Give every handle back."""
-
-
-Q = TypeVar("Q", RunQuery, ExperimentQuery)
-
-
-def all_pages(search: Callable[[Q], Page[T]], query: Q, most: int | None = None, size: int = 10_000) -> Iterator[T]:
-    """Yield what a search finds, page after page.
-
-    Args:
-        search: a reader's ``search_runs`` or ``search_experiments``.
-        query: without a page token; its ``max_results`` is not used.
-        most: where to stop; None goes on to the end.
-        size: how many records to ask for at a time.
-    """
-    left = float("inf") if most is None else most
-    while left > 0:
-        page = search(replace(query, max_results=int(min(left, size))))
-        yield from page.items
-        left -= len(page.items)
-        if page.token is None:
-            return
-        query = replace(query, page_token=page.token)

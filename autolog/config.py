@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct, field
 
 from autolog.entities import DEFAULT_EXPERIMENT_NAME
 from autolog.errors import InvalidParameter
@@ -19,8 +20,7 @@ _SWITCH = "1 or 0 (also true/false, yes/no, on/off)"
 _FALSE = frozenset({"0", "false", "no", "off", ""})
 
 
-@dataclass(frozen=True)
-class Settings:
+class Settings(Struct, frozen=True, kw_only=True):
     """Everything that can be set. Times are in seconds."""
 
     backend: str = DEFAULT_BACKEND

@@ -6,7 +6,6 @@ with this, ``enable()`` costs microseconds, and wrapt is imported with the first
 
 from __future__ import annotations
 
-import importlib.abc
 import sys
 import threading
 from collections import defaultdict
@@ -20,7 +19,7 @@ from autolog.guard import guard
 Listener = Callable[[ModuleType], None]
 
 
-class _Finder(importlib.abc.MetaPathFinder):
+class _Finder:
     """Lets the other finders find, and watches the loading of the modules that somebody waits for."""
 
     def __init__(self) -> None:

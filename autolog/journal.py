@@ -12,11 +12,9 @@ import errno
 import itertools
 import logging
 import os
-import platform
 import sys
 import threading
 import time
-import uuid
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
@@ -73,7 +71,7 @@ class Journal:
     """
 
     def __init__(self, spool: Path, backend: str, limit: int = 10 * 2**30) -> None:
-        self.id: Final = f"{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}-{os.getpid()}-{uuid.uuid4().hex[:12]}"
+        self.id: Final = f"{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}-{os.getpid()}-{os.urandom(6).hex()}"
         self.folder = spool / self.id
         self.backend = backend
         self.dropped = 0
@@ -231,7 +229,7 @@ class Journal:
             journal=self.id,
             backend=self.backend,
             pid=os.getpid(),
-            host=platform.node(),
+            host=host_name(),
             started=time.time_ns() // 1_000_000,
             command=sys.argv[0] if getattr(sys, "argv", None) else "",
         )
@@ -260,6 +258,13 @@ def read_info(folder: Path) -> JournalInfo:
     if info.format > FORMAT:
         raise JournalError(f"the journal {folder} was written by a newer autolog; upgrade autolog to read it")
     return info
+
+
+def host_name() -> str:
+    """Return the name of this machine, which tells its journals from those of others on a shared file system."""
+    import platform  # takes longer to import than all of this module
+
+    return platform.node()
 
 
 def is_own_journal(journal: str) -> bool:

@@ -14,7 +14,7 @@ _turn = threading.RLock()
 
 
 def importing() -> AbstractContextManager[object]:
-    """Return what a thread of ours holds while it imports, as in ``with importing(): import numpy``."""
+    """Return what a thread of ours holds, in a ``with`` block, while it imports."""
     return _turn
 
 

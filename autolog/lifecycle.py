@@ -5,7 +5,6 @@ from __future__ import annotations
 import atexit
 import os
 import time
-import uuid
 import weakref
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from autolog import tracking
 from autolog.entities import LifecycleStage, RunStatus
 from autolog.errors import InvalidState
-from autolog.events import RunCreated, RunUpdated
+from autolog.events import RunCreated
 from autolog.guard import guard
 from autolog.names import invent_name
 from autolog.run import PARENT_TAG, RUN_NAME_TAG, ActiveRun, active_run, current_user
@@ -87,7 +86,7 @@ def create_run(
     if parent_run_id is not None:
         texts[PARENT_TAG] = parent_run_id
     run = ActiveRun(
-        validate_run_id(run_id) if run_id is not None else uuid.uuid4().hex,
+        validate_run_id(run_id) if run_id is not None else os.urandom(16).hex(),
         where,
         to,
         name=chosen,
@@ -122,7 +121,7 @@ def resume_run(run_id: str) -> ActiveRun:
     if stored.info.lifecycle_stage is LifecycleStage.DELETED:
         raise InvalidState(f"the run {run_id} is deleted; restore it first: autolog.restore_run({run_id!r})")
     run = attach_run(stored)
-    to.recorder.record(RunUpdated(run_id=run_id, status=RunStatus.RUNNING, reopen=True))
+    run.reopen()
     _register(run)
     return run
 

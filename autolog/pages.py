@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
+from typing import Final
+
+from msgspec.structs import replace
 
 from autolog.backend import ExperimentQuery, Reader, RunQuery
 from autolog.entities import Experiment, Run
+
+# Records fetched at a time where somebody wants many.
+PAGE_SIZE: Final = 10_000
 
 
 def every_run(reader: Reader, query: RunQuery) -> Iterator[Run]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import platform
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -17,7 +16,7 @@ from autolog.config import default_spool
 from autolog.entities import Run, RunStatus
 from autolog.errors import AutologError, JournalError, NotFound
 from autolog.events import RunUpdated
-from autolog.journal import JournalInfo, is_own_journal, read_info
+from autolog.journal import JournalInfo, host_name, is_own_journal, read_info
 from autolog.journal_reader import JournalReader, read_committed
 from autolog.liveness import ProcessLock
 from autolog.writer import Writer
@@ -90,7 +89,7 @@ def recover(
         except JournalError as error:
             logger.debug("%s", error)
             continue
-        if is_own_journal(info.journal) or info.host != platform.node() or backend not in {None, info.backend}:
+        if is_own_journal(info.journal) or info.host != host_name() or backend not in {None, info.backend}:
             continue
         lock = ProcessLock(folder / "alive")
         if not lock.acquire():

@@ -194,6 +194,13 @@ class ActiveRun:
                 self._record_exception(error)
         self._record(RunUpdated(run_id=self.run_id, status=final, end_time=time.time_ns() // 1_000_000))
 
+    def reopen(self) -> None:
+        """Go on with the run: it is RUNNING again, and this process is to end it."""
+        with self._turn:
+            self._ended = False
+        self.status = RunStatus.RUNNING
+        self._record(RunUpdated(run_id=self.run_id, status=RunStatus.RUNNING, reopen=True))
+
     @property
     def has_ended(self) -> bool:
         """Whether the run has ended, or is another process's to end."""
@@ -206,6 +213,8 @@ class ActiveRun:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         deactivate(self)
+        if isinstance(error, SystemExit) and error.code in (None, 0):
+            error = None
         self.end(RunStatus.FINISHED if error is None else RunStatus.FAILED, error)
 
     # -- reading ---------------------------------------------------------------------------------------------------
@@ -237,6 +246,10 @@ class ActiveRun:
     def read(self) -> Run:
         """Return the run as it stands in the store, with everything logged before the call."""
         return self.tracking.reader().get_run(self.run_id)
+
+    def flush(self, timeout: float | None = None) -> bool:
+        """Wait until the run's store holds everything logged so far; return whether it does, within the timeout."""
+        return self.tracking.recorder.flush(timeout)
 
     def __repr__(self) -> str:
         return f"<ActiveRun {self.run_id} {self.name!r} {self.status.value}>"

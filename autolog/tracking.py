@@ -10,9 +10,9 @@ import threading
 import time
 from collections.abc import Iterator
 from contextvars import ContextVar
-from dataclasses import replace
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from msgspec.structs import replace
 from xxhash import xxh3_64_intdigest
 
 from autolog.config import Settings, load_settings
@@ -214,5 +214,18 @@ def close() -> None:
         tracking.close()
 
 
-# Callbacks run in reverse order: the runs module registers after this, so that it ends its runs first.
+def _remain_interrupted() -> None:
+    """Let a program that Ctrl-C has ended still end by that signal, as a shell that runs it in a loop must see.
+
+    CPython forgets that it was interrupted when a module that is imported at exit runs ``exec`` on a text,
+    as namedtuple and dataclass do; what reminds it is a text that is interrupted.
+    """
+    if isinstance(failure_of_the_script(), KeyboardInterrupt):
+        with contextlib.suppress(KeyboardInterrupt):
+            exec("raise KeyboardInterrupt")  # noqa: S102  a constant text, for the reason above
+
+
+# Callbacks run in reverse order: this one last of all.
+atexit.register(_remain_interrupted)
+# The runs module registers after this, so that it ends its runs first.
 atexit.register(close)

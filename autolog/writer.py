@@ -6,6 +6,7 @@ so that it runs as well in a thread of that process as in another, while the pro
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import threading
@@ -189,10 +190,11 @@ class WriterThread:
         moved = False
         if self._writer is None:
             with importing():
-                # What will be needed; the first, by fsspec, cannot be imported once the interpreter shuts down.
-                import concurrent.futures.thread  # noqa: F401
-
                 import numpy  # noqa: F401
+
+                # fsspec needs it, and it cannot be imported once the interpreter shuts down: as early as can be.
+                with contextlib.suppress(RuntimeError):
+                    import concurrent.futures.thread  # noqa: F401
             self._writer = self._make_writer()
         while self._writer.step():
             moved = True

@@ -26,9 +26,20 @@ _ROWS: Final = {
         ("training", "logistic_added_with_model", "LogisticRegression,\nmodel stored"),
     ],
 }
-_TICKS: Final = {10.0**power: text for power, text in zip(range(2, 11), "100 ns,1 µs,10 µs,100 µs,1 ms,10 ms,100 ms,1 s,10 s".split(","), strict=True)}
+_TICKS: Final = {
+    10.0**power: text
+    for power, text in zip(
+        range(2, 11), ("100 ns", "1 µs", "10 µs", "100 µs", "1 ms", "10 ms", "100 ms", "1 s", "10 s"), strict=True
+    )
+}
 # Half the height of a row, shared by the contenders in it.
-_LANES: Final = {"none": -0.3, "autolog, file": -0.24, "autolog, SQLite": -0.08, "MLflow, file": 0.08, "MLflow, SQLite": 0.24}
+_LANES: Final = {
+    "none": -0.3,
+    "autolog, file": -0.24,
+    "autolog, SQLite": -0.08,
+    "MLflow, file": 0.08,
+    "MLflow, SQLite": 0.24,
+}
 
 
 def draw_overview(results: dict[str, Any], path: Path) -> None:

@@ -12,13 +12,15 @@ Unit = Literal["ns", "bytes"]
 class Measure:
     """One row of a table.
 
-    ``target`` is the most that autolog's median may be, in the unit.
+    ``target`` is the most that autolog's median may be, in the unit. What is not ``compared`` has no ratio:
+    it is not the tool's doing.
     """
 
     name: str
     title: str
     unit: Unit = "ns"
     target: float | None = None
+    compared: bool = True
 
 
 @dataclass(frozen=True)
@@ -92,7 +94,7 @@ GROUPS: Final = [
             measure
             for name, title in _TRAININGS.items()
             for measure in (
-                Measure(f"{name}_fit", f"{title}: the fit alone"),
+                Measure(f"{name}_fit", f"{title}: the fit alone", compared=False),
                 Measure(f"{name}_added", "… added to it"),
                 Measure(f"{name}_added_cpu", "… CPU time added, until stored"),
                 Measure(f"{name}_added_with_model", "… added to it, with the model"),
@@ -118,8 +120,8 @@ GROUPS: Final = [
             f"read_{runs}",
             f"Reading {runs:,} runs",
             "Every run has 20 params and 10 metrics of 10 points. The search is "
-            "`metrics.metric_0 > 0.5 and params.param_0 = '3'`, ordered by a metric, the first 100. *Cold* is the first "
-            "search of a process; the rest is repeated in the same process. The data frame holds every run."
+            "`metrics.metric_0 > 0.5 and params.param_0 = '3'`, ordered by a metric, the first 100. *Cold* is the "
+            "first search of a process; the rest is repeated in the same process. The data frame holds every run."
             + ("" if runs == 1_000 else " MLflow's file store is left out: it would be a million files."),
             [
                 Measure("search_cold", "filter, order, 100 runs; cold"),

@@ -38,7 +38,9 @@ def _own_python() -> Path:
 
 
 def _has_peer(python: Path) -> bool:
-    question = f"from importlib.metadata import version; assert version('mlflow') == {VERSION!r}; version('scikit-learn')"
+    question = (
+        f"from importlib.metadata import version; assert version('mlflow') == {VERSION!r}; version('scikit-learn')"
+    )
     try:
         return subprocess.run([python, "-c", question], capture_output=True, check=False).returncode == 0
     except OSError:
@@ -50,9 +52,7 @@ def _install(python: Path) -> None:
     command = [python, "-m", "pip", "install", "--disable-pip-version-check", "--quiet"]
     try:
         venv.create(_FOLDER, with_pip=True, clear=True)
-        subprocess.run(
-            [*command, f"mlflow=={VERSION}", "scikit-learn"], check=True, stderr=subprocess.PIPE, text=True
-        )
+        subprocess.run([*command, f"mlflow=={VERSION}", "scikit-learn"], check=True, stderr=subprocess.PIPE, text=True)
     except subprocess.CalledProcessError as error:
         lines = str(error.stderr or error).strip().splitlines()
         raise PeerMissing(f"MLflow {VERSION} could not be installed: {lines[-1]}") from error

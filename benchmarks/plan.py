@@ -16,6 +16,7 @@ class Scale:
 
     name: str
     starts: int
+    scripts: int
     mlflow_starts: int
     rounds: int
     call: dict[str, int]
@@ -36,35 +37,38 @@ SCALES: Final = {
     "full": Scale(
         name="full",
         starts=40,
+        scripts=8,
         mlflow_starts=5,
         rounds=4,
         call={"batches": 200, "batch": 1_000, "calls": 100_000, "few": 2_000, "synchronous": 20},
         points=1_000_000,
         mlflow_points=20_000,
-        fits={"logistic": 30, "forest": 12, "grid": 12},
+        fits={"logistic": 30, "forest": 10, "grid": 12},
         mlflow_fits={"logistic": 4, "forest": 4, "grid": 3},
-        mlflow_fits_with_model={"logistic": 2, "forest": 2, "grid": 0},
+        mlflow_fits_with_model={"logistic": 3, "forest": 2},
         hook={"batches": 100, "batch": 1_000},
         reads={1_000: 12, 30_000: 5},
     ),
     "quick": Scale(
         name="quick",
         starts=20,
-        mlflow_starts=2,
+        scripts=3,
+        mlflow_starts=1,
         rounds=2,
         call={"batches": 100, "batch": 1_000, "calls": 50_000, "few": 1_000, "synchronous": 10},
         points=200_000,
         mlflow_points=5_000,
-        fits={"logistic": 30, "forest": 8, "grid": 8},
-        mlflow_fits={"logistic": 3, "forest": 2, "grid": 2},
-        mlflow_fits_with_model={"logistic": 1, "forest": 0, "grid": 0},
+        fits={"logistic": 30, "forest": 3, "grid": 5},
+        mlflow_fits={"logistic": 2, "forest": 1, "grid": 1},
+        mlflow_fits_with_model={"logistic": 1},
         hook={"batches": 50, "batch": 1_000},
-        reads={1_000: 6},
+        reads={1_000: 4},
     ),
     # For the test of the benchmarks: every subject of autolog for real, and figures of no use.
     "smoke": Scale(
         name="smoke",
-        starts=1,
+        starts=2,
+        scripts=1,
         mlflow_starts=0,
         rounds=1,
         call={"batches": 10, "batch": 1_000, "calls": 2_000, "few": 50, "synchronous": 5},
@@ -104,9 +108,11 @@ def make_plan(scale: Scale) -> list[Job]:
 
 
 def _start(scale: Scale) -> Iterator[Job]:
-    yield Job("start", "start_none", "none", scale.starts)
     yield Job("start", "start_autolog", "autolog", scale.starts)
     yield Job("start", "start_mlflow", "mlflow", scale.mlflow_starts)
+    yield Job("start", "script_none", "none", scale.scripts)
+    yield Job("start", "script_autolog", "autolog", scale.scripts)
+    yield Job("start", "script_mlflow", "mlflow", scale.mlflow_starts)
 
 
 def _call(scale: Scale) -> Iterator[Job]:

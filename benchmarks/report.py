@@ -10,7 +10,7 @@ from typing import Any
 from measures import GROUPS, Group, Measure, Unit
 from plan import STORES
 
-_NONE = "–"
+_NONE = "-"
 _SCALES = (("s", 1e9), ("ms", 1e6), ("µs", 1e3), ("ns", 1.0))
 
 Summary = dict[str, float]
@@ -75,14 +75,18 @@ def _section(group: Group, results: dict[str, Any]) -> Iterator[str]:
         cells = [measured[contender].get(measure.name) for contender in contenders]
         if any(cells):
             texts = [_cell(summary, measure.unit) for summary in cells]
-            yield "| " + " | ".join(
-                [
-                    measure.title.format(**results["sizes"]),
-                    *texts,
-                    _ratios(measured, measure),
-                    *_verdict(measured, measure),
-                ]
-            ) + " |"
+            yield (
+                "| "
+                + " | ".join(
+                    [
+                        measure.title.format(**results["sizes"]),
+                        *texts,
+                        _ratios(measured, measure),
+                        *_verdict(measured, measure),
+                    ]
+                )
+                + " |"
+            )
     yield ""
     if group.name == "start":
         yield from _imports(results["facts"])
@@ -136,6 +140,8 @@ def _cell(summary: Summary | None, unit: Unit) -> str:
 
 
 def _ratios(measured: ByContender, measure: Measure) -> str:
+    if not measure.compared:
+        return _NONE
     ratios = []
     for store in (None, *STORES.values()):
         own, peer = (

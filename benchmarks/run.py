@@ -60,21 +60,26 @@ def measure(jobs: list[Job], scale: Scale) -> dict[str, Any]:
             jobs = [job for job in jobs if job.tool != "mlflow"]
     samples: defaultdict[str, Samples] = defaultdict(lambda: defaultdict(lambda: defaultdict(list)))
     facts: dict[str, Any] = {}
+    spent: defaultdict[str, float] = defaultdict(float)
     machine, versions = describe_machine(), describe_versions(python)
     with tempfile.TemporaryDirectory(prefix="autolog-benchmark-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
         # A first start of each tool compiles its modules: what is measured are the starts after it.
-        warm = [job for job in jobs if job.group == "start"]
-        for number, (job, counts) in enumerate([*((job, False) for job in warm), *((job, True) for job in take_turns(jobs))]):
+        warm = [job for job in jobs if job.subject.startswith("start_")]
+        for number, (job, counts) in enumerate(
+            [*((job, False) for job in warm), *((job, True) for job in take_turns(jobs))]
+        ):
             place = folder / (job.shared or str(number))
             _show(f"{job.subject} {job.store or ''}")
             arguments = {"store": job.store or "", **job.arguments, "folder": str(place)}
+            began = time.monotonic()
             try:
                 result = run_subject(job.subject, python if job.tool == "mlflow" else None, arguments)
             except SubjectFailed as error:
                 problems.append(f"{job.group}, {job.contender}: {error}")
                 continue
             finally:
+                spent[f"{job.subject} {arguments['store']}".strip()] += time.monotonic() - began
                 if not job.shared:
                     shutil.rmtree(place, ignore_errors=True)
             if counts:
@@ -89,6 +94,7 @@ def measure(jobs: list[Job], scale: Scale) -> dict[str, Any]:
         "seconds": round(time.time() - started, 1),
         "machine": machine,
         "versions": versions,
+        "seconds_by_subject": {subject: round(seconds, 1) for subject, seconds in spent.items()},
         "problems": list(dict.fromkeys(problems)),
         "facts": {subject: found for subject, found in facts.items() if found},
         "groups": {

@@ -1,8 +1,9 @@
 """Three trainings, then a question to the store: which was best, and with which params?"""
 
-import autolog
 from sklearn.datasets import load_digits
 from sklearn.tree import DecisionTreeClassifier
+
+import autolog
 
 autolog.enable(experiment="digits")
 

@@ -1,7 +1,8 @@
 """A training loop of one's own: gradient descent for a straight line, with every step's loss recorded."""
 
-import autolog
 import numpy as np
+
+import autolog
 
 rng = np.random.default_rng(0)
 x = rng.uniform(-1, 1, 200)

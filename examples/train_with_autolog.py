@@ -1,10 +1,11 @@
 """One line before a training, and it is recorded."""
 
-import autolog
 from sklearn.datasets import load_breast_cancer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+
+import autolog
 
 autolog.enable()
 

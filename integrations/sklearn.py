@@ -7,13 +7,10 @@ import types
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from autolog.datasets import describe, variable_name
-
 from autolog import tracking
 from autolog.entities import Dataset, DatasetInput, InputTag
 from autolog.guard import guard
 from autolog.hooks import Call, Hook, Integration
-from autolog.integrations.sklearn_metrics import training_metrics
 from autolog.run import ActiveRun
 
 sklearn: Final = Integration("sklearn", requires="scikit-learn>=1.4")
@@ -63,6 +60,8 @@ def fit(call: Call) -> Hook:
         log_results(run, estimator)
     weights = call.argument("sample_weight")
     with guard("computing training metrics"):
+        from autolog.integrations.sklearn_metrics import training_metrics
+
         computed = training_metrics(estimator, features, targets, weights)
         run.log_metrics(computed.metrics)
         if computed.rows is not None:
@@ -139,6 +138,8 @@ def log_params(run: ActiveRun, name: str, params: Mapping[str, str]) -> None:
 
 def describe_input(features: Any, targets: Any) -> DatasetInput:
     """Return the training data as a run's input, under the name that the caller's variable has."""
+    from autolog.datasets import describe, variable_name
+
     name = variable_name(features, sys._getframe(1)) or "dataset"  # noqa: SLF001  the documented way to the caller
     dataset: Dataset = describe(features, targets, name=name)
     return DatasetInput(dataset=dataset, tags=(InputTag("mlflow.data.context", "train"),))

@@ -11,7 +11,6 @@ from pathlib import Path, PurePosixPath
 from typing import IO, TYPE_CHECKING, Any
 
 from autolog.api.runs import get_run, search_runs, use_run
-from autolog.api.store import flush
 from autolog.errors import InvalidParameter, MissingDependency, NotFound
 
 if TYPE_CHECKING:
@@ -138,9 +137,10 @@ def log_image(
         with _named(file, suffix) as target:
             picture.save(target)
 
-    use_run(run_id).log_file(artifact_file, save)
+    run = use_run(run_id)
+    run.log_file(artifact_file, save)
     if synchronous:
-        flush()
+        run.flush()
 
 
 def log_table(data: Any, artifact_file: str, run_id: str | None = None) -> None:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 from autolog import tracking
-from autolog.backend import ExperimentQuery, all_pages
+from autolog.backend import ExperimentQuery
 from autolog.entities import Experiment, LifecycleStage, ViewType
 from autolog.errors import AlreadyExists, InvalidParameter, InvalidState
 from autolog.events import ExperimentUpdated
+from autolog.pages import every_experiment
 from autolog.tracking import ExperimentName
 from autolog.values import to_text, to_view, validate_key
 
@@ -68,7 +70,7 @@ def search_experiments(
 ) -> list[Experiment]:
     """Return the experiments that match a filter (see ``docs/search.md``); all of them where no limit is given."""
     query = ExperimentQuery(filter=filter_string or "", view=to_view(view_type), order_by=tuple(order_by or ()))
-    return list(all_pages(tracking.current().reader().search_experiments, query, max_results))
+    return list(islice(every_experiment(tracking.current().reader(), query), max_results))
 
 
 def delete_experiment(experiment_id: str) -> None:

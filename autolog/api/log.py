@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from autolog.api.runs import use_run
-from autolog.api.store import flush
 from autolog.entities import Dataset, DatasetInput, InputTag
 from autolog.errors import InvalidParameter
 from autolog.run import active_run
@@ -44,7 +43,7 @@ def log_metric(
     if dataset is not None:
         run.log_inputs([_to_input(dataset)])
     if synchronous:
-        flush()
+        run.flush()
 
 
 def log_metrics(
@@ -62,7 +61,7 @@ def log_metrics(
     if dataset is not None:
         run.log_inputs([_to_input(dataset)])
     if synchronous:
-        flush()
+        run.flush()
 
 
 def log_param(key: str, value: Any, synchronous: bool | None = None) -> Any:
@@ -73,9 +72,10 @@ def log_param(key: str, value: Any, synchronous: bool | None = None) -> Any:
 
 def log_params(params: Mapping[str, Any], synchronous: bool | None = None, run_id: str | None = None) -> None:
     """Log params to the active run, or to another."""
-    use_run(run_id).log_params(params)
+    run = use_run(run_id)
+    run.log_params(params)
     if synchronous:
-        flush()
+        run.flush()
 
 
 def set_tag(key: str, value: Any, synchronous: bool | None = None) -> None:
@@ -85,9 +85,10 @@ def set_tag(key: str, value: Any, synchronous: bool | None = None) -> None:
 
 def set_tags(tags: Mapping[str, Any], synchronous: bool | None = None) -> None:
     """Set tags on the active run."""
-    use_run().set_tags(tags)
+    run = use_run()
+    run.set_tags(tags)
     if synchronous:
-        flush()
+        run.flush()
 
 
 def delete_tag(key: str) -> None:

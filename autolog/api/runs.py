@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from autolog import lifecycle, tracking
 from autolog.api.experiments import get_experiment, get_experiment_by_name
-from autolog.backend import RunQuery, all_pages
+from autolog.backend import RunQuery
 from autolog.entities import LifecycleStage, Metric, Run, ViewType
 from autolog.errors import InvalidParameter, InvalidState, NotFound
 from autolog.events import RunUpdated
+from autolog.pages import PAGE_SIZE, every_run
 from autolog.run import NOTE_TAG, PARENT_TAG, ActiveRun, activate, active_run, deactivate, to_status
 from autolog.tracking import ExperimentName
 from autolog.values import to_view
@@ -169,8 +171,9 @@ def search_runs(
         filter=filter_string or "",
         view=to_view(run_view_type),
         order_by=tuple(order_by or ()),
+        max_results=min(max_results, PAGE_SIZE),
     )
-    found: list[Run] = list(all_pages(tracking.current().reader().search_runs, query, max_results))
+    found = list(islice(every_run(tracking.current().reader(), query), max_results))
     if output_format == "list":
         return found
     from autolog.frames import runs_to_frame

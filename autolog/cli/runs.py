@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from itertools import zip_longest
 from typing import Annotated, Any
 
+import msgspec
 import typer
 
 from autolog.backend import ExperimentQuery, Reader, RunQuery
@@ -119,7 +120,9 @@ def print_runs(
     """
     console = stdout()
     identity = identity_columns(found, experiments, console.width)
-    identity["name"] = replace(identity["name"], cells=[_display_name(run, found, counts or {}) for run in found])
+    identity["name"] = dataclasses.replace(
+        identity["name"], cells=[_display_name(run, found, counts or {}) for run in found]
+    )
     if names is not None:
         print_table(named_columns(found, identity, names))
         return
@@ -189,7 +192,9 @@ def experiments(
 def _experiment_row(reader: Reader, found: Experiment) -> dict[str, Any]:
     view = ViewType.ACTIVE_ONLY if found.lifecycle_stage is LifecycleStage.ACTIVE else ViewType.ALL
     query = RunQuery(experiment_ids=[found.experiment_id], view=view)
-    newest = reader.search_runs(replace(query, max_results=1, params=False, tags=False, metrics=False, inputs=False))
+    newest = reader.search_runs(
+        msgspec.structs.replace(query, max_results=1, params=False, tags=False, metrics=False, inputs=False)
+    )
     return {
         "experiment_id": found.experiment_id,
         "name": found.name,

@@ -6,11 +6,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Final
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from autolog.backend import Backend, ExperimentQuery, Reader, RunQuery
 from autolog.entities import Artifact, Experiment, LifecycleStage, RunStatus, ViewType

@@ -6,10 +6,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from typing import Final
 
 import pytest
+from msgspec.structs import replace
 
 from autolog.backend import MAX_RESULTS, Backend, ExperimentQuery, Reader, RunQuery
 from autolog.entities import LifecycleStage, Run, RunStatus, ViewType

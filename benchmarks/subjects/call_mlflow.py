@@ -1,5 +1,8 @@
 """The same calls of MLflow's fluent functions."""
 
+# pyright: reportMissingImports=false
+# MLflow is installed in an environment of its own.
+
 import time
 
 import mlflow

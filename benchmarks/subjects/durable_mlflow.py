@@ -1,5 +1,8 @@
 """The same by MLflow's fastest way, ``MlflowClient.log_batch`` with the 1,000 metrics that it takes at most."""
 
+# pyright: reportMissingImports=false
+# MLflow is installed in an environment of its own.
+
 import time
 
 import mlflow

@@ -1,5 +1,8 @@
 """Where MLflow's subjects record."""
 
+# pyright: reportMissingImports=false
+# MLflow is installed in an environment of its own.
+
 from __future__ import annotations
 
 from pathlib import Path

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import replace
 
 from autolog_store import store_url
 from stored_runs import FILTER, ORDER
@@ -30,9 +29,8 @@ if not len(reader.search_runs(found)):
     raise SystemExit("the search finds nothing")
 # One long page leads to where the hundredth short one begins.
 size = max(1, min(100, arguments["runs"] // 101))
-deep = RunQuery(max_results=size)
-before = reader.search_runs(replace(deep, max_results=99 * size))
-hundredth = replace(deep, page_token=before.token)
+before = reader.search_runs(RunQuery(max_results=99 * size))
+hundredth = RunQuery(max_results=size, page_token=before.token)
 if len(reader.search_runs(hundredth)) != size:
     raise SystemExit("there is no hundredth page")
 for _ in range(arguments["repeats"]):

@@ -10,7 +10,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ def read_arguments() -> dict[str, Any]:
     return arguments
 
 
-def report(samples: dict[str, Sequence[float]], facts: dict[str, Any] | None = None) -> None:
+def report(samples: Mapping[str, Sequence[float]], facts: dict[str, Any] | None = None) -> None:
     """Print what was measured: samples in nanoseconds or bytes, by measure, and what else is worth knowing."""
     print(json.dumps({"samples": samples, "facts": facts or {}}))
 

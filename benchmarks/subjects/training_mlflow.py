@@ -1,34 +1,54 @@
 """The time that ``mlflow.autolog()`` adds to a fit, with the model and without."""
 
+# pyright: reportMissingImports=false
+# MLflow is installed in an environment of its own.
+
 import logging
 import warnings
+from functools import partial
+from pathlib import Path
 
 import mlflow
 from mlflow_store import make_store
 from subject import read_arguments, report
-from workloads import WORKLOADS, Cost, alternate, measure_fit
+from workloads import WORKLOADS, Cost, Data, Workload, alternate, measure_fit
 
 warnings.simplefilter("ignore")
 logging.disable(logging.WARNING)
 arguments = read_arguments()
 make_store(arguments)
+
+
+def plain(workload: Workload, data: Data) -> Cost:
+    mlflow.sklearn.autolog(disable=True, silent=True)
+    return measure_fit(workload, data)
+
+
+def recorded(workload: Workload, data: Data, *, log_models: bool) -> Cost:
+    mlflow.sklearn.autolog(log_models=log_models, silent=True)
+    models = count_models()
+    cost = measure_fit(workload, data)
+    if (count_models() > models) is not log_models:
+        raise SystemExit("a model was stored where none was wanted, or the other way round")
+    return cost
+
+
+def count_models() -> int:
+    return sum(1 for _ in Path(arguments["folder"], "artifacts").rglob("MLmodel"))
+
+
 samples: dict[str, list[float]] = {}
 for name, workload in WORKLOADS.items():
     data = workload.data()
-
-    def plain() -> Cost:
-        mlflow.sklearn.autolog(disable=True, silent=True)
-        return measure_fit(workload, data)
-
-    for log_models, repeats in (
-        (False, arguments["repeats"][name]),
-        (True, arguments["repeats_with_model"][name]),
-    ):
-
-        def recorded() -> Cost:
-            mlflow.sklearn.autolog(log_models=log_models, silent=True)
-            return measure_fit(workload, data)
-
+    for key, log_models, suffix in (("repeats", False, ""), ("repeats_with_model", True, "_with_model")):
+        repeats = arguments[key].get(name, 0)
         if repeats:
-            samples |= alternate(repeats, plain, recorded, name, "_with_model" if log_models else "")
+            recorded(workload, data, log_models=log_models)
+            samples |= alternate(
+                repeats,
+                partial(plain, workload, data),
+                partial(recorded, workload, data, log_models=log_models),
+                name,
+                suffix,
+            )
 report(samples)

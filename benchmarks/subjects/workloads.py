@@ -13,20 +13,22 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+Data = tuple[Any, Any]
+
 
 class Workload(NamedTuple):
     """An estimator, made anew for every fit, and its data."""
 
     make: Callable[[], Any]
-    data: Callable[[], tuple[Any, Any]]
+    data: Callable[[], Data]
 
 
-def breast_cancer() -> tuple[Any, Any]:
+def breast_cancer() -> Data:
     features, targets = load_breast_cancer(return_X_y=True)
     return features, targets
 
 
-def digits() -> tuple[Any, Any]:
+def digits() -> Data:
     features, targets = load_digits(return_X_y=True)
     return features, targets
 
@@ -57,7 +59,7 @@ class Cost(NamedTuple):
     cpu: int
 
 
-def measure_fit(workload: Workload, data: tuple[Any, Any], finish: Callable[[], object] = lambda: None) -> Cost:
+def measure_fit(workload: Workload, data: Data, finish: Callable[[], object] = lambda: None) -> Cost:
     estimator = workload.make()
     cpu, started = time.process_time_ns(), time.perf_counter_ns()
     estimator.fit(*data)
@@ -69,11 +71,10 @@ def measure_fit(workload: Workload, data: tuple[Any, Any], finish: Callable[[], 
 def alternate(
     repeats: int, plain: Callable[[], Cost], recorded: Callable[[], Cost], prefix: str, suffix: str = ""
 ) -> dict[str, list[float]]:
-    """Return the samples of fits that are recorded by turns and not, after one of each that does not count.
+    """Return the samples of fits that are by turns recorded and not.
 
     Every added cost is the difference of two neighbours, so that a slow moment of the machine hits both.
     """
-    plain(), recorded()
     pairs: list[tuple[Cost, Cost]] = []
     for number in range(repeats):
         # The second of a pair finds warmer caches: each way round counts as often.

@@ -14,6 +14,8 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -30,11 +32,12 @@ BLOCK = re.compile(r"^```(?P<kind>python|sh|sql)(?P<fails> fails)?\n(?P<code>.*?
 FILE_NAME = re.compile(r"# (?P<name>\w+\.py)\n")
 LINK = re.compile(r"\]\((?P<target>[^)#]+)")
 SHELL = shutil.which("bash")
+every_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(REPOSITORY / "docs").as_posix())
 # The words that a reader types, for the interpreter that runs the tests.
 COMMANDS = 'python() { "$PYTHON" "$@"; }\nautolog() { "$PYTHON" -m autolog "$@"; }\nset -e\n'
 
 
-def run(folder, *command, **variables):
+def run(folder, *command):
     """Run a command in a folder as a person would who has set no AUTOLOG_* variable but the spool's."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("AUTOLOG_")}
     return subprocess.run(
@@ -46,7 +49,6 @@ def run(folder, *command, **variables):
             "AUTOLOG_SYSTEM_METRICS": "0",
             "PYTHON": sys.executable,
             "PYTHONPATH": str(REPOSITORY),
-            **variables,
         },
         capture_output=True,
         text=True,
@@ -59,28 +61,40 @@ def run(folder, *command, **variables):
 def run_block(folder, kind, code):
     """Return how a block ended; None where it only had to be written to a file."""
     if kind == "sql":
-        sqlite3.connect(folder / "runs.db").execute(code).fetchone()
+        with closing(sqlite3.connect(folder / "runs.db")) as database:
+            assert database.execute(code).fetchall(), code
     elif kind == "sh":
         return run(folder, SHELL, "-c", COMMANDS + code)
     elif named := FILE_NAME.match(code):
         (folder / named["name"]).write_text(code, encoding="utf-8")
     else:
-        # From standard input, so that the reader's own folder is where it runs.
         return run(folder, sys.executable, "-c", code)
     return None
 
 
-@pytest.mark.skipif(SHELL is None, reason="the blocks are written for bash")
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(REPOSITORY / "docs").as_posix())
-def test_everything_that_a_page_shows_runs(page, tmp_path):
+def read_along(page, folder):
+    """Run everything that a page shows, in an empty folder."""
     for block in BLOCK.finditer(page.read_text(encoding="utf-8")):
-        done = run_block(tmp_path, block["kind"], block["code"])
+        done = run_block(folder, block["kind"], block["code"])
         if done is not None:
             assert (done.returncode != 0) == bool(block["fails"]), f"{block[0]}\n{done.stdout}{done.stderr}"
             assert block["fails"] or "Traceback" not in done.stderr, f"{block[0]}\n{done.stderr}"
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(REPOSITORY / "docs").as_posix())
+@pytest.fixture(scope="module")
+def readings(tmp_path_factory):
+    """The pages being read at the same time, since each waits for processes most of the time."""
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        yield {page: pool.submit(read_along, page, tmp_path_factory.mktemp("page")) for page in PAGES}
+
+
+@pytest.mark.skipif(SHELL is None, reason="the blocks are written for bash")
+@every_page
+def test_everything_that_a_page_shows_runs(page, readings):
+    readings[page].result()
+
+
+@every_page
 def test_every_link_of_a_page_leads_somewhere(page):
     targets = [link["target"] for link in LINK.finditer(page.read_text(encoding="utf-8"))]
     missing = [target for target in targets if "://" not in target and not (page.parent / target).exists()]

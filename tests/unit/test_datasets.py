@@ -170,9 +170,8 @@ SMALL = np.arange(12.0).reshape(4, 3)
         np.asfortranarray(SMALL),
         np.repeat(SMALL, 2, axis=1)[:, ::2],
         np.ascontiguousarray(SMALL[::-1])[::-1],
-        np.asmatrix(SMALL) if hasattr(np, "asmatrix") else SMALL,
     ],
-    ids=["copy", "columns first", "strided", "backwards", "matrix"],
+    ids=["copy", "columns first", "strided", "backwards"],
 )
 def test_an_array_has_one_digest_however_it_lies_in_memory(same):
     assert digest(same) == digest(SMALL)

@@ -229,20 +229,25 @@ def test_an_exception_that_leaves_a_with_block_is_kept(error, line):
     [
         ("", 0, "FINISHED", None),
         ("raise ValueError('too bad')", 1, "FAILED", "ValueError: too bad"),
-        ("sys.exit(1)", 1, "FAILED", "SystemExit: 1"),
-        ("sys.exit('no data')", 1, "FAILED", "SystemExit: no data"),
         ("sys.exit(0)", 0, "FINISHED", None),
-        ("sys.exit()", 0, "FINISHED", None),
         ("os.kill(os.getpid(), signal.SIGINT); time.sleep(60)", -2, "FAILED", "KeyboardInterrupt"),
     ],
 )
-@pytest.mark.parametrize("begin", ["autolog.start_run()", "run = autolog.start_run().__enter__()"])
-def test_a_run_that_a_script_leaves_open_ends_as_the_script_does(run_script, begin, end, code, status, exception):
-    done = run_script(f"import os, signal, sys, time, autolog\n{begin}\nautolog.log_metric('loss', 1.0)\n{end}")
+def test_a_run_that_a_script_leaves_open_ends_as_the_script_does(run_script, end, code, status, exception):
+    done = run_script(
+        f"import os, signal, sys, time, autolog\nautolog.start_run()\nautolog.log_metric('loss', 1.0)\n{end}"
+    )
     assert done.returncode == code
     assert only_run().info.status == status
     assert only_run().data.metrics == {"loss": 1.0}
     assert only_run().data.tags.get("autolog.exception") == exception
+
+
+@pytest.mark.parametrize(("code", "status"), [(None, "FINISHED"), (0, "FINISHED"), (1, "FAILED"), ("why", "FAILED")])
+def test_a_program_that_exits_inside_a_with_block_fails_unless_its_code_is_zero(code, status):
+    with pytest.raises(SystemExit), autolog.start_run() as run:
+        sys.exit(code)
+    assert autolog.get_run(run.run_id).info.status == status
 
 
 # -- processes ---------------------------------------------------------------------------------------------------------
