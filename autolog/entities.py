@@ -15,8 +15,18 @@ DEFAULT_EXPERIMENT_ID: Final = "0"
 DEFAULT_EXPERIMENT_NAME: Final = "Default"
 
 
-class RunStatus(str, Enum):
-    """The states of a run, spelt and numbered as in MLflow's protocol."""
+class _PlainText(str, Enum):
+    """An enumeration whose members print as the plain texts that MLflow has in their place."""
+
+    def __str__(self) -> str:
+        return str(self.value)
+
+    def __format__(self, format_spec: str) -> str:
+        return format(str(self.value), format_spec)
+
+
+class RunStatus(_PlainText):
+    """The states of a run, spelt as in MLflow's protocol."""
 
     RUNNING = "RUNNING"
     SCHEDULED = "SCHEDULED"
@@ -30,7 +40,7 @@ class RunStatus(str, Enum):
         return self in (RunStatus.FINISHED, RunStatus.FAILED, RunStatus.KILLED)
 
 
-class LifecycleStage(str, Enum):
+class LifecycleStage(_PlainText):
     """Whether a person deleted the object; deleted ones can be restored."""
 
     ACTIVE = "active"

@@ -181,7 +181,8 @@ def _normalise(name: str) -> str:
 
 def _find_script() -> str:
     path = getattr(sys.modules["__main__"], "__file__", None)
-    return str(Path(path).absolute()) if path else ""
+    # What is read from a pipe is called <stdin>, and lies nowhere.
+    return str(Path(path).absolute()) if path and not path.startswith("<") else ""
 
 
 def _is_notebook() -> bool:

@@ -25,6 +25,13 @@ if TYPE_CHECKING:
 # Told of every run that this process begins; the environment and the system metrics listen.
 observers: Final[list[Callable[[ActiveRun], None]]] = []
 
+# Says from outside which run a process goes on with.
+RUN_ID_VARIABLE: Final = "AUTOLOG_RUN_ID"
+
+# Handles on runs that were named from outside, and the names that start_run() has used up.
+_inherited: Final[list[ActiveRun]] = []
+_taken: Final[set[str]] = set()
+
 # The runs that this process is to end, and every run that it holds a handle on.
 _open: Final[dict[str, ActiveRun]] = {}
 _known: Final[weakref.WeakValueDictionary[str, ActiveRun]] = weakref.WeakValueDictionary()
@@ -142,6 +149,31 @@ def attach_run(stored: Run) -> ActiveRun:
     run.status = stored.info.status
     _known[run.run_id] = run
     return run
+
+
+def inherited_run() -> ActiveRun | None:
+    """Return a handle on the run that AUTOLOG_RUN_ID names, which is its launcher's to end; None where none is named.
+
+    The store is not asked: a hook must not wait.
+    """
+    run_id = os.environ.get(RUN_ID_VARIABLE)
+    if not run_id:
+        return None
+    known = _known.get(run_id)
+    if known is None:
+        known = ActiveRun(validate_run_id(run_id), ExperimentName("", ""), tracking.current())
+        _inherited.append(known)
+        _known[run_id] = known
+    return known
+
+
+def take_inherited_run_id() -> str | None:
+    """Return the run id that AUTOLOG_RUN_ID names, the first time; None afterwards: later runs are new ones."""
+    run_id = os.environ.get(RUN_ID_VARIABLE)
+    if not run_id or run_id in _taken:
+        return None
+    _taken.add(run_id)
+    return run_id
 
 
 def find_run(run_id: str) -> ActiveRun:

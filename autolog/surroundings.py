@@ -11,7 +11,6 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from autolog import lifecycle, tracking
-from autolog.config import load_settings
 from autolog.guard import guard
 from autolog.late_imports import importing
 
@@ -30,12 +29,14 @@ class _Observer:
     def __init__(self) -> None:
         self._runs: queue.SimpleQueue[ActiveRun] = queue.SimpleQueue()
         self._waiting = 0
+        self._patience = 0.0
         self._idle = threading.Condition()
         self._threads: dict[str, threading.Thread] = {}
 
     def observe(self, run: ActiveRun) -> None:
         """Take note of a run that begins; children share what their parent has."""
         settings = tracking.current().settings
+        self._patience = settings.exit_timeout
         if run.parent_run_id is not None:
             return
         if settings.log_environment:
@@ -46,10 +47,10 @@ class _Observer:
         if settings.system_metrics:
             self._start("autolog-system-metrics", self._sample)
 
-    def finish(self, timeout: float) -> None:
-        """Wait for the environment of the last runs, within a time."""
+    def finish(self, timeout: float | None) -> None:
+        """Wait for the environment of the last runs, within a time; by default within the settings' for the exit."""
         with self._idle:
-            self._idle.wait_for(lambda: self._waiting <= 0, timeout)
+            self._idle.wait_for(lambda: self._waiting <= 0, self._patience if timeout is None else timeout)
 
     def _start(self, name: str, target: object) -> None:
         thread = self._threads.get(name)
@@ -98,8 +99,8 @@ class _Process:
     observer = _Observer()
 
 
-def finish(timeout: float) -> None:
-    """Wait for what is still being described, within a time."""
+def finish(timeout: float | None = None) -> None:
+    """Wait for what is still being described, within a time; by default within the settings' for the exit."""
     _Process.observer.finish(timeout)
 
 
@@ -113,7 +114,7 @@ def _begin_child() -> None:
 
 def _finish_at_exit() -> None:
     with guard("finishing the description of the environment"):
-        finish(load_settings().exit_timeout)
+        finish()
 
 
 lifecycle.observers.append(_observe)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import contextlib
 import logging
+import os
 import sys
 import threading
 import time
@@ -225,6 +226,13 @@ def _remain_interrupted() -> None:
             exec("raise KeyboardInterrupt")  # noqa: S102  a constant text, for the reason above
 
 
+def _begin_child() -> None:
+    # Another thread may have held it at the fork.
+    _process.turn = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_begin_child)
 # Callbacks run in reverse order: this one last of all.
 atexit.register(_remain_interrupted)
 # The runs module registers after this, so that it ends its runs first.

@@ -10,7 +10,7 @@ from contextvars import ContextVar, Token
 from typing import Final
 
 from autolog.entities import RunStatus
-from autolog.lifecycle import begin_run
+from autolog.lifecycle import begin_run, inherited_run
 from autolog.run import ActiveRun, activate, active_run, deactivate
 
 logger = logging.getLogger("autolog")
@@ -48,7 +48,7 @@ class Training:
             integration: who records.
             tags: for the run, in whichever case.
         """
-        active = active_run()
+        active = active_run() or inherited_run()
         if active is not None and active.claim_training():
             self.run = active
             active.set_tags(tags)

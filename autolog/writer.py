@@ -211,7 +211,7 @@ class WriterThread:
         if not self._complained:
             self._complained = True
             logger.warning(
-                "the backend cannot be written (%s); records are kept in the journal and sent when it can",
+                "the backend cannot be written (%s); records wait in the journal",
                 error,
                 exc_info=None if isinstance(error, (AutologError, OSError)) else error,
             )

@@ -91,7 +91,7 @@ def name_run(estimator: Any) -> str:
     """Return the estimator's class, and in brackets that of what it wraps: ``GridSearchCV(SVC)``."""
     name = type(estimator).__name__
     steps = getattr(estimator, "steps", None)
-    inner = steps[-1][1] if isinstance(steps, list) and steps else getattr(estimator, "estimator", None)
+    inner = steps[-1][1] if isinstance(steps, list) and steps else estimator.get_params(deep=False).get("estimator")
     return f"{name}({name_run(inner)})" if hasattr(inner, "get_params") else name
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Literal, overload
@@ -21,9 +20,6 @@ from autolog.values import to_view
 if TYPE_CHECKING:
     import pandas
 
-# Says from outside which run a process goes on with.
-RUN_ID_VARIABLE = "AUTOLOG_RUN_ID"
-
 
 def start_run(
     run_id: str | None = None,
@@ -38,7 +34,7 @@ def start_run(
     """Begin a run, or go on with one, and make it the active run of this thread or task.
 
     Args:
-        run_id: go on with this run; the variable AUTOLOG_RUN_ID says the same from outside.
+        run_id: go on with this run; the variable AUTOLOG_RUN_ID says the same from outside, for the first run.
         experiment_id: the experiment; the current one where it is not given.
         run_name: invented where it is not given.
         nested: begin a child of the active run.
@@ -57,7 +53,7 @@ def start_run(
             f"the run {active.run_id} ({active.name}) is active; end it first with end_run(), "
             "or begin a child of it with start_run(nested=True)"
         )
-    wanted = run_id or (os.environ.get(RUN_ID_VARIABLE) if active is None else None)
+    wanted = run_id or (lifecycle.take_inherited_run_id() if active is None else None)
     all_tags = dict(tags or {})
     if description is not None:
         all_tags[NOTE_TAG] = description

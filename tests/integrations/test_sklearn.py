@@ -31,6 +31,7 @@ from sklearn.svm import SVC
 
 import autolog
 from autolog.entities import Run, RunStatus
+from autolog.run import _active
 
 
 @pytest.fixture(autouse=True)
@@ -275,3 +276,19 @@ def test_thread_start_is_put_back() -> None:
     autolog.disable()
     assert vars(threading.Thread)["start"] is not wrapped
     assert type(vars(threading.Thread)["start"]).__name__ == "function"
+
+
+def test_a_training_goes_into_the_run_that_its_launcher_names_and_does_not_end_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    launcher = autolog.start_run(run_name="launcher")
+    autolog.flush(30)
+    _active.set(())
+    monkeypatch.setenv("AUTOLOG_RUN_ID", launcher.info.run_id)
+    LogisticRegression(max_iter=500, C=0.3).fit(*load_iris(return_X_y=True))
+    LogisticRegression(max_iter=500, C=0.4).fit(*load_iris(return_X_y=True))
+    first, second = recorded()
+    assert (first.info.run_name, first.info.status, first.data.params["C"]) == ("launcher", RunStatus.RUNNING, "0.3")
+    assert second.data.params["C"] == "0.4"
+    assert second.data.tags["mlflow.parentRunId"] == launcher.info.run_id
+    launcher.end()

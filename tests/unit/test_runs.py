@@ -349,3 +349,19 @@ def test_the_workers_of_a_pool_log_to_one_run(method, tmp_path):
     recover(tmp_path / "spool")
     assert [point.step for point in autolog.get_metric_history(run.run_id, "loss")] == list(range(-1, 30))
     assert autolog.get_run(run.run_id).info.status == "FINISHED"
+
+
+def test_a_run_that_is_named_from_outside_is_gone_on_with_once(store_runs_in_environment: str) -> None:
+    with autolog.start_run() as first:
+        assert first.info.run_id == store_runs_in_environment
+    with autolog.start_run() as second:
+        assert second.info.run_id != store_runs_in_environment
+
+
+@pytest.fixture
+def store_runs_in_environment(monkeypatch: pytest.MonkeyPatch) -> str:
+    with autolog.start_run(run_name="launcher") as run:
+        pass
+    assert autolog.flush(30)
+    monkeypatch.setenv("AUTOLOG_RUN_ID", run.info.run_id)
+    return run.info.run_id
