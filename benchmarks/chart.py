@@ -32,30 +32,42 @@ _TICKS: Final = {
         range(2, 11), ("100 ns", "1 µs", "10 µs", "100 µs", "1 ms", "10 ms", "100 ms", "1 s", "10 s"), strict=True
     )
 }
-# Half the height of a row, shared by the contenders in it.
+# Where in its row a contender stands, from the row's middle.
 _LANES: Final = {
-    "none": -0.3,
-    "autolog, file": -0.24,
-    "autolog, SQLite": -0.08,
-    "MLflow, file": 0.08,
-    "MLflow, SQLite": 0.24,
+    "none": -0.36,
+    "autolog, file": -0.18,
+    "autolog, SQLite": 0.0,
+    "MLflow, file": 0.18,
+    "MLflow, SQLite": 0.36,
 }
 
 
 def draw_overview(results: dict[str, Any], path: Path) -> None:
     """Draw the medians as points with a line from the 10th to the 90th percentile."""
     mpl.use("agg")
-    heights = [len(rows) for rows in _ROWS.values()]
+    panels_of = {title: [row for row in rows if _has_own(row, results["groups"])] for title, rows in _ROWS.items()}
     figure, panels = plt.subplots(
-        len(_ROWS), 1, sharex=True, figsize=(9.6, 6.6), height_ratios=heights, layout="constrained"
+        len(_ROWS),
+        1,
+        sharex=True,
+        figsize=(9.6, 2.0 + 0.85 * sum(map(len, panels_of.values()))),
+        height_ratios=[max(1, len(rows)) for rows in panels_of.values()],
+        layout="constrained",
     )
-    for axes, (title, rows) in zip(panels, _ROWS.items(), strict=True):
+    for axes, (title, rows) in zip(panels, panels_of.items(), strict=True):
         _draw_panel(axes, title, rows, results["groups"])
     _label_axis(panels[-1])
     figure.suptitle("What the training thread waits", x=0.01, ha="left", fontsize=14, fontweight="bold")
     figure.legend(handles=_legend(), loc="outside lower center", ncols=5, frameon=False)
     figure.savefig(path, dpi=150)
     plt.close(figure)
+
+
+def _has_own(row: tuple[str, str, str], groups: dict[str, Any]) -> bool:
+    group, measure, _ = row
+    return any(
+        contender.startswith("autolog") and measure in measures for contender, measures in groups.get(group, {}).items()
+    )
 
 
 def _draw_panel(axes: Axes, title: str, rows: list[tuple[str, str, str]], groups: dict[str, Any]) -> None:

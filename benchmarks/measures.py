@@ -122,7 +122,7 @@ GROUPS: Final = [
             "Every run has 20 params and 10 metrics of 10 points. The search is "
             "`metrics.metric_0 > 0.5 and params.param_0 = '3'`, ordered by a metric, the first 100. *Cold* is the "
             "first search of a process; the rest is repeated in the same process. The data frame holds every run."
-            + ("" if runs == 1_000 else " MLflow's file store is left out: it would be a million files."),
+            " MLflow's file store is filled only in the full run, and with 1,000 runs: it is 34 files a run.",
             [
                 Measure("search_cold", "filter, order, 100 runs; cold"),
                 Measure("search", "filter, order, 100 runs"),

@@ -1,67 +1,19 @@
-"""The columns of a table of runs, and which metrics and params tell most about the runs in it."""
+"""The columns of a table of runs."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 from autolog.cli import text
-from autolog.cli.direction import guess_direction
 from autolog.cli.output import STATUS_STYLES, Column, folded
+from autolog.cli.telling import PARAM_LIMIT, is_number
 from autolog.entities import Run
 from autolog.errors import InvalidParameter
 
 _HEADER_WIDTH = 12
-_PARAM_LIMIT = 20
 _NAME_LIMIT = 20
-_UNSET = "None"
-_LEAST_SHARE = 0.25
-# These say how a training is carried out, not what is trained.
-_NOISE = frozenset({"verbose", "verbosity", "n_jobs"})
 ID_LENGTH = 8
-
-
-def value_columns(runs: Sequence[Run]) -> tuple[list[Column], list[Column]]:
-    """Return columns for the metrics, and for the params, that tell the runs apart; those that tell most come first.
-
-    What most of the runs have comes first. Of metrics, those whose name says which way they are better come next,
-    and of these the ones that are not about the training data; of params, the numbers. What hardly any of the runs
-    have, and params that are too long for a cell, are left out.
-    """
-    metrics = _telling([run.data.metrics for run in runs])
-    set_params = [{key: value for key, value in run.data.params.items() if value != _UNSET} for run in runs]
-    params = _telling(set_params) if len(runs) > 1 else {}
-    ranked_metrics = sorted(
-        metrics,
-        key=lambda name: (
-            name.startswith("system/"),
-            -len(metrics[name]),
-            guess_direction(name) is None,
-            name.startswith("train"),
-            name,
-        ),
-    )
-    ranked_params = sorted(
-        (name for name, values in params.items() if max(map(len, values)) <= _PARAM_LIMIT and name not in _NOISE),
-        key=lambda name: (-len(params[name]), not all(map(_is_number, params[name])), -len(set(params[name])), name),
-    )
-    return (
-        [metric_column(runs, name) for name in ranked_metrics],
-        [param_column(runs, name) for name in ranked_params],
-    )
-
-
-def _telling(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
-    values: dict[str, list[Any]] = {}
-    for row in rows:
-        for name, value in row.items():
-            values.setdefault(name, []).append(value)
-    return {
-        name: found
-        for name, found in values.items()
-        if len(rows) == 1 or (len(set(found)) > 1 and len(found) >= len(rows) * _LEAST_SHARE)
-    }
 
 
 def metric_column(runs: Sequence[Run], name: str) -> Column:
@@ -76,8 +28,8 @@ def param_column(runs: Sequence[Run], name: str) -> Column:
     return Column(
         folded(name, _HEADER_WIDTH),
         cells,
-        numeric=all(map(_is_number, cells)),
-        limit=_PARAM_LIMIT,
+        numeric=all(map(is_number, cells)),
+        limit=PARAM_LIMIT,
         header_style="yellow",
     )
 
@@ -107,6 +59,7 @@ def identity_columns(runs: Sequence[Run], experiments: Mapping[str, str], width:
         "experiment": Column(
             "experiment", [text.line(experiments.get(run.info.experiment_id, "")) for run in runs], limit=20
         ),
+        "data": Column("data", [_data(run) for run in runs], limit=20),
         "started": Column("started", [_started(run, now) for run in runs], numeric=True),
         "duration": Column("took", [_took(run, now) for run in runs], numeric=True),
     }
@@ -135,6 +88,10 @@ def _value_column(runs: Sequence[Run], identity: Mapping[str, Column], name: str
     return columns[entity](runs, key)
 
 
+def _data(run: Run) -> str:
+    return text.line(", ".join(dict.fromkeys(used.dataset.name for used in run.inputs.dataset_inputs)))
+
+
 def _started(run: Run, now: int) -> str:
     return "" if run.info.start_time is None else text.age(run.info.start_time, now)
 
@@ -146,13 +103,3 @@ def _took(run: Run, now: int) -> str:
     return (
         "" if run.info.status.is_terminated and run.info.end_time is None else text.duration(end - run.info.start_time)
     )
-
-
-def _is_number(cell: str) -> bool:
-    if cell in ("", _UNSET):
-        return True
-    try:
-        float(cell)
-    except ValueError:
-        return False
-    return True

@@ -13,17 +13,20 @@ import typer
 
 from autolog.backend import ExperimentQuery, Reader, RunQuery
 from autolog.cli import text
-from autolog.cli.columns import identity_columns, named_columns, value_columns
+from autolog.cli.columns import identity_columns, metric_column, named_columns, param_column
 from autolog.cli.lookup import PARENT_TAG, find_experiments, open_store, top_level
 from autolog.cli.options import BackendOption, ExperimentsOption, FilterOption, Format, FormatOption
 from autolog.cli.output import GAP, Column, hint, print_csv, print_json, print_table, stdout, waiting
 from autolog.cli.records import run_document
-from autolog.entities import Experiment, LifecycleStage, Run, ViewType
+from autolog.cli.telling import telling_metrics, telling_params
+from autolog.entities import Experiment, LifecycleStage, Run, RunStatus, ViewType
 from autolog.export import run_fields, run_row
 from autolog.pages import every_experiment, every_run
 
 # However narrow the table is, these are there.
 _ALWAYS = ("run", "name", "status")
+# These are told only where they differ between the rows.
+_WHERE_DIFFERENT = ("experiment", "data")
 
 
 def runs(

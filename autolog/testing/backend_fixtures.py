@@ -1,7 +1,5 @@
 """What the tests of a backend have in common."""
 
-
-
 from __future__ import annotations
 
 import contextlib

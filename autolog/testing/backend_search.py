@@ -1,7 +1,5 @@
 """Tests of how runs are filtered, ordered, paged and counted."""
 
-
-
 from __future__ import annotations
 
 import math
