@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import logging
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from types import ModuleType
@@ -20,6 +21,8 @@ from autolog.training import Training, current_training
 if TYPE_CHECKING:
     from autolog.run import ActiveRun
     from autolog.wrapping import Patch
+
+logger = logging.getLogger("autolog")
 
 Hook = Generator[None, None, None]
 HookFunction = Callable[["Call"], Hook]
@@ -123,7 +126,11 @@ class Integration:
             if target.module == module.__name__:
                 with guard(f"hooking {target.module}:{target.path}"):
                     around = functools.partial(_around, self, hook, f"the hook of {target.module}:{target.path}")
-                    self._patches.append(wrapping.patch(module, target.path, around))
+                    try:
+                        self._patches.append(wrapping.patch(module, target.path, around))
+                    except AttributeError:
+                        # Another version of the framework, in which it is elsewhere or not at all.
+                        logger.debug("%s:%s is not there, and is not hooked", target.module, target.path)
 
 
 class _ThreadWatch:
