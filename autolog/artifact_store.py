@@ -32,7 +32,7 @@ def validate_artifact_path(path: str) -> str:
     if "\\" in path or "\0" in path or re.match("[A-Za-z]:", path) or any(name in ("", ".", "..") for name in names):
         raise InvalidParameter(
             f"{path!r} cannot be the path of an artifact; write names with / between them, such as plots/roc.png, "
-            "without '..', '.', a backslash, a drive or a / at either end."
+            "without '..', '.', a backslash, a drive or a / at either end"
         )
     return path
 
@@ -153,7 +153,7 @@ class ArtifactStore:
                 sink.write(chunk)
         arrived = self._files.info(part)["size"]
         if arrived != size:
-            raise BackendUnavailable(f"Of {size} bytes for the artifact {path!r}, {arrived} arrived.")
+            raise BackendUnavailable(f"of {size} bytes for the artifact {path!r}, {arrived} arrived")
         return Artifact(path=path, size=size, sha256=digest.hexdigest())
 
     def _rename(self, part: str, target: str) -> None:
@@ -216,4 +216,4 @@ class _LocalFiles:
 
 
 def _not_found(path: str) -> NotFound:
-    return NotFound(f"There is no artifact at {path!r}.")
+    return NotFound(f"there is no artifact at {path!r}")

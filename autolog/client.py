@@ -37,6 +37,7 @@ class KeyValue(Protocol):
     @property
     def key(self) -> str:
         """Its name."""
+        ...
 
     @property
     def value(self) -> Any:

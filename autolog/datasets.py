@@ -75,9 +75,12 @@ def _name_in(names: Mapping[str, Any], data: Any) -> str | None:
 
 def _is_library(frame: FrameType) -> bool:
     file = frame.f_code.co_filename
-    package = str(frame.f_globals.get("__name__", "")).partition(".")[0]
+    module = str(frame.f_globals.get("__name__", ""))
+    if module == "autolog.demo":
+        # It stands for what a user would write.
+        return False
     return (
-        package == "autolog"
+        module.partition(".")[0] == "autolog"
         or file.startswith(("<frozen ", *_LIBRARIES))
         or "site-packages" in file
         or "dist-packages" in file

@@ -72,7 +72,7 @@ def thin(values: Floats, max_points: int) -> Integers:
         InvalidParameter: ``max_points`` is less than 2.
     """
     if max_points < 2:  # noqa: PLR2004 - the two ends
-        raise InvalidParameter(f"max_points is {max_points}; a thinned history has at least its 2 ends.")
+        raise InvalidParameter(f"max_points is {max_points}; a thinned history has at least its 2 ends")
     count = len(values)
     if count <= max_points:
         return np.arange(count)

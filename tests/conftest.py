@@ -9,6 +9,7 @@ import pytest
 
 import autolog
 from autolog import lifecycle, surroundings, tracking
+from autolog.guard import _reported
 from autolog.run import _active
 
 
@@ -19,6 +20,7 @@ def isolated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("AUTOLOG_SYSTEM_METRICS", "0")
     monkeypatch.setenv("AUTOLOG_LOG_ENVIRONMENT", "0")
     monkeypatch.delenv("AUTOLOG_RUN_ID", raising=False)
+    _reported.clear()
     token = _active.set(())
     yield
     _active.reset(token)

@@ -152,7 +152,7 @@ def _to_dataset(data: Any) -> Dataset:
         return data
     to_dict = getattr(data, "to_dict", None)
     if hasattr(data, "digest") and hasattr(data, "source") and callable(to_dict):
-        described = to_dict()
+        described: Any = to_dict()
         return Dataset(**{key: described.get(key) or "" for key in Dataset.__struct_fields__})
     from autolog.datasets import describe
 

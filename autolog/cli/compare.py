@@ -202,7 +202,8 @@ def rank_runs(
     if not found:
         sample = reader.search_runs(RunQuery(experiment_ids=experiment_ids, params=False, tags=False, inputs=False))
         known = sorted({name for run in sample for name in run.data.summaries})
-        raise NotFound(f"no run that matches has a metric {metric!r}{did_you_mean(metric, known)}")
+        close = "" if metric in known else did_you_mean(metric, known)
+        raise NotFound(f"no run that matches has a metric {metric!r}{close}")
     return found
 
 

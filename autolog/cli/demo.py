@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
 import time
+from collections import Counter
 
 from rich.table import Table
 from rich.text import Text
@@ -13,13 +15,15 @@ from autolog.cli.compare import print_best, rank_runs
 from autolog.cli.direction import Direction
 from autolog.cli.lookup import PARENT_TAG, TOP_LEVEL, open_store
 from autolog.cli.options import BackendOption
-from autolog.cli.output import progress, stdout
+from autolog.cli.output import GAP, progress, stdout
 from autolog.cli.runs import experiment_names, print_runs
 from autolog.config import load_settings
 from autolog.errors import BackendUnavailable, MissingDependency
 
 _EXPERIMENT = "demo"
 _METRIC = "training_accuracy_score"
+# Trainings are compared where they have learnt the same.
+_COMPARABLE = "datasets.name = 'breast_cancer'"
 _FLUSH_TIMEOUT = 60.0
 
 
@@ -41,30 +45,36 @@ def demo(backend: BackendOption = None) -> None:
             training()
         if not autolog.flush(timeout=_FLUSH_TIMEOUT):
             raise BackendUnavailable(f"{url} does not answer; `autolog sync` sends the runs once it does")
+    option = "" if backend is None else f" --backend {shlex.quote(backend)}"
     with open_store(url) as reader:
-        _print_result(reader, began)
-    _print_next_steps(url if backend is not None else None)
+        _print_result(reader, began, option)
+    _print_next_steps(option)
 
 
-def _print_result(reader: Reader, began: int) -> None:
+def _print_result(reader: Reader, began: int, option: str) -> None:
+    """Print the runs since a time and the best of those that compare, each below the command that does the same."""
     trained = f"start_time >= {began}"
     found = reader.search_runs(RunQuery(filter=f"{trained} AND {TOP_LEVEL}")).items
     children = reader.search_runs(RunQuery(filter=f"{trained} AND NOT {TOP_LEVEL}", params=False, metrics=False))
-    counts: dict[str, int] = {}
-    for child in children:
-        parent = child.data.tags[PARENT_TAG]
-        counts[parent] = counts.get(parent, 0) + 1
+    counts = Counter(child.data.tags[PARENT_TAG] for child in children)
+    stdout().print(
+        f"{len(found)} trainings, recorded by autolog.enable() alone: autolog/demo.py has no line of logging"
+    )
+    _print_command(f"runs --limit {len(found)}{option}")
     print_runs(found, experiment_names(reader), counts=counts)
-    stdout().print()
-    print_best(rank_runs(reader, _METRIC, Direction.UP, None, trained), _METRIC, Direction.UP, guessed=True)
+    _print_command(f'best {_METRIC} --filter "{_COMPARABLE}"{option}')
+    ranked = rank_runs(reader, _METRIC, Direction.UP, None, f"{trained} AND {_COMPARABLE}")
+    print_best(ranked, _METRIC, Direction.UP, guessed=True)
 
 
-def _print_next_steps(url: str | None) -> None:
-    option = "" if url is None else f" --backend {url}"
-    steps = Table.grid(padding=(0, 2, 0, 0))
+def _print_command(arguments: str) -> None:
+    stdout().print(Text.assemble("\n", ("$ ", "dim"), (f"autolog {arguments}", "bold")), soft_wrap=True)
+
+
+def _print_next_steps(option: str) -> None:
+    steps = Table.grid(padding=(0, GAP, 0, 0))
     for command, purpose in (
         ("show last", "everything about the last run"),
-        (f"best {_METRIC}", "the best run, and its params"),
         ("runs --filter 'metrics.training_r2_score > 0'", "only some of the runs"),
         ("exec train.py", "your own script, as it is"),
     ):

@@ -20,7 +20,7 @@ from rich.text import Text
 from autolog import __version__
 from autolog.backend import RunQuery
 from autolog.cli import text
-from autolog.cli.columns import ID_LENGTH
+from autolog.cli.lookup import local_path
 from autolog.cli.options import BackendOption, Format, FormatOption
 from autolog.cli.output import print_csv, print_json, stdout
 from autolog.config import Settings, load_settings
@@ -94,22 +94,17 @@ def _store(settings: Settings) -> Iterator[Check]:
     try:
         with closing(open_reader(settings.backend)) as reader:
             count = reader.count_runs(RunQuery())
+            place = local_path(settings.backend)
     except AutologError as error:
         yield Check("backend", Outcome.FAIL, f"{settings.backend}: {error}", "set --backend or AUTOLOG_BACKEND")
         return
-    yield Check("backend", Outcome.OK, f"{settings.backend} answers, {text.plural(count, 'run')}")
-    folder = _folder(settings.backend)
-    if folder is not None:
-        yield _writable("store", folder)
-
-
-def _folder(url: str) -> Path | None:
-    """Return the folder that a store on this machine's disk is in; None for a server."""
-    if url.startswith("file:"):
-        return Path(url.removeprefix("file:").partition("?")[0])
-    if url.startswith("sqlite:///"):
-        return Path(url.removeprefix("sqlite:///").partition("?")[0]).parent
-    return None
+    if place is None or place.exists():
+        yield Check("backend", Outcome.OK, f"{settings.backend} answers, {text.plural(count, 'run')}")
+    else:
+        advice = "the first run recorded there makes it; if one should be there, correct --backend or AUTOLOG_BACKEND"
+        yield Check("backend", Outcome.WARN, f"there is no store {settings.backend}", advice)
+    if place is not None:
+        yield _writable("store", place.parent if settings.backend.startswith("sqlite") else place)
 
 
 def _writable(subject: str, folder: Path) -> Check:
@@ -137,16 +132,15 @@ def _spool(settings: Settings) -> Iterator[Check]:
         left = text.plural(sum(state.left for state in live), "record")
         yield Check("journals", Outcome.OK, f"{text.plural(len(live), 'journal')} in use, {left} on the way")
     for state in states:
-        name = state.journal[:ID_LENGTH]
         if state.error:
             yield Check("journals", Outcome.WARN, f"{state.folder} cannot be read: {state.error}", "move it away")
         elif state.damage:
-            yield Check(
-                "journals", Outcome.WARN, f"{name} is damaged: {'; '.join(state.damage)}", "autolog sync saves the rest"
-            )
+            found = f"{state.journal} is damaged: {'; '.join(state.damage)}"
+            yield Check("journals", Outcome.WARN, found, "autolog sync saves the rest")
         elif not state.alive:
             target = state.info.backend if state.info else "its store"
-            found = f"{name}: {text.plural(state.left, 'record')} of a process that has ended wait for {target}"
+            records = text.plural(state.left, "record")
+            found = f"{state.journal}: {records} of a process that has ended wait for {target}"
             yield Check("journals", Outcome.WARN, found, "autolog sync sends them")
 
 

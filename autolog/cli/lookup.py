@@ -6,6 +6,7 @@ import difflib
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
+from pathlib import Path
 
 from autolog.backend import ExperimentQuery, Reader, RunQuery
 from autolog.config import load_settings
@@ -22,11 +23,33 @@ _RUN_ID = re.compile(r"\w[\w-]*")
 
 @contextmanager
 def open_store(url: str | None) -> Iterator[Reader]:
-    """Open the store that an option, AUTOLOG_BACKEND or the default names, and close it afterwards."""
+    """Open the store that an option, AUTOLOG_BACKEND or the default names, and close it afterwards.
+
+    Raises:
+        NotFound: there is none; a reader takes it for an empty one, but on a command line its name was mistyped.
+    """
     from autolog.backends import open_reader
 
-    with closing(open_reader(load_settings(backend=url).backend)) as reader:
+    store = load_settings(backend=url).backend
+    with closing(open_reader(store)) as reader:
+        place = local_path(store)
+        if place is not None and not place.exists():
+            raise NotFound(f"there is no store {store}; name one by --backend, or make it: `autolog demo` does")
         yield reader
+
+
+def local_path(url: str) -> Path | None:
+    """Return the folder or file on this machine that a store is kept in; None for a server."""
+    scheme = url.partition(":")[0].partition("+")[0].lower()
+    if scheme == "file":
+        from autolog.backends.file.layout import store_folder
+
+        return store_folder(url)
+    if scheme == "sqlite":
+        from autolog.backends.sql.engine import parse_url
+
+        return parse_url(url).path
+    return None
 
 
 def top_level(expression: str) -> str:

@@ -25,6 +25,7 @@ from autolog.pages import every_experiment, every_run
 
 # However narrow the table is, these are there.
 _ALWAYS = ("run", "name", "status")
+_UNREMARKABLE = RunStatus.FINISHED.value
 # These are told only where they differ between the rows.
 _WHERE_DIFFERENT = ("experiment", "data")
 
@@ -50,8 +51,8 @@ def runs(
     """List runs, with what tells them apart.
 
     The newest come first, unless --order-by says otherwise. The table shows the metrics and params that differ
-    between these runs, as many as fit; name the columns with --columns to choose them. A run with children, such as
-    a search, says how many it has.
+    between these runs, as many as fit, and their status unless all are FINISHED; name the columns with --columns to
+    choose them. A run with children, such as a search, says how many it has.
     """
     with open_store(backend) as reader:
         query = RunQuery(
@@ -60,7 +61,6 @@ def runs(
             view=ViewType.DELETED_ONLY if deleted else ViewType.ACTIVE_ONLY,
             order_by=tuple(order_by or ()),
             max_results=limit,
-            inputs=False,
         )
         with waiting("reading runs"):
             page = reader.search_runs(query)
@@ -98,7 +98,7 @@ def _families(reader: Reader, parents: Sequence[Run], view: ViewType, *, whole: 
         order_by=("start_time ASC",),
         params=whole,
         metrics=whole,
-        inputs=False,
+        inputs=whole,
     )
     families: dict[str, list[Run]] = {}
     for child in every_run(reader, query):
@@ -129,11 +129,15 @@ def print_runs(
     if names is not None:
         print_table(named_columns(found, identity, names))
         return
-    if len({run.info.experiment_id for run in found}) == 1:
-        del identity["experiment"]
-    metrics, params = value_columns(found)
+    for name in _WHERE_DIFFERENT:
+        if len(set(identity[name].cells)) == 1:
+            del identity[name]
+    if set(identity["status"].cells) == {_UNREMARKABLE}:
+        del identity["status"]
+    metrics = [metric_column(found, name) for name in telling_metrics(found)]
+    params = [param_column(found, name) for name in telling_params(found)]
     ordered = [*identity.values(), *metrics, *params]
-    always = [identity[name] for name in _ALWAYS]
+    always = [identity[name] for name in _ALWAYS if name in identity]
     chosen = {id(column) for column in always}
     room = console.width - sum(column.width for column in always)
     for column in _by_worth(identity, metrics, params):
@@ -147,8 +151,8 @@ def print_runs(
 def _by_worth(identity: Mapping[str, Column], metrics: Sequence[Column], params: Sequence[Column]) -> list[Column]:
     """Return the columns that may be left out, in the order in which they get room; metrics and params take turns."""
     values = [column for pair in zip_longest(metrics, params) for column in pair if column is not None]
-    others = [identity[name] for name in ("experiment", "started", "duration") if name in identity]
-    return [*values[:1], *others[:-1], *values[1:3], *others[-1:], *values[3:]]
+    context = [identity[name] for name in _WHERE_DIFFERENT if name in identity]
+    return [*values[:1], *context, *values[1:2], identity["started"], identity["duration"], *values[2:]]
 
 
 def _display_name(run: Run, found: Sequence[Run], counts: Mapping[str, int]) -> str:

@@ -47,7 +47,7 @@ def copy(
     if source == destination:
         raise InvalidParameter(f"source and destination are the same store: {source}")
     with (
-        closing(open_reader(source)) as reader,
+        open_store(source) as reader,
         closing(open_backend(destination)) as backend,
         closing(open_reader(destination)) as present,
         progress() as bar,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import typer
 
 from autolog.cli import text
-from autolog.cli.columns import ID_LENGTH
 from autolog.cli.options import BackendOption
 from autolog.cli.output import error, hint, progress, stdout
 from autolog.config import load_settings, resolve_backend
@@ -38,7 +37,7 @@ def sync(backend: BackendOption = None) -> None:
 
 
 def _report(outcome: Recovered) -> None:
-    journal = f"journal {outcome.journal[:ID_LENGTH]}"
+    journal = f"journal {outcome.journal}"
     if outcome.error:
         error(f"{journal} waits on for {outcome.backend}: {outcome.error}")
         return

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
-from typing import Any
+from collections import Counter
+from collections.abc import Hashable, Sequence
 
 from autolog.cli import text
 from autolog.cli.direction import Direction, guess_direction
@@ -20,53 +20,47 @@ _NOISE = frozenset({"verbose", "verbosity", "n_jobs"})
 def telling_metrics(runs: Sequence[Run]) -> list[str]:
     """Return the names of the metrics that tell the runs apart; those that tell most come first.
 
-    As long as runs are left of which no metric is told, the one that most of them have is next. Then come the metrics
-    that most runs have; of these the ones whose name says which way they are better, and that are not about the
-    training data. What hardly any run has is left out, unless nothing else is told of it, and so is a metric whose
+    As long as runs are left of which nothing tells how good they are, the metric that tells it of most of them is
+    next: one whose name says which way it is better. Then come the metrics that most runs have; of these the ones
+    that say so and are not about the training data. What hardly any run has is left out, and so is a metric whose
     values all stand in their rows under longer names: a classifier's score is its accuracy.
     """
-    rows: dict[str, dict[int, float]] = {}
+    values: dict[str, dict[int, float]] = {}
     for index, run in enumerate(runs):
         for name, value in run.data.metrics.items():
-            rows.setdefault(name, {})[index] = value
-    for name in sorted(rows, key=lambda name: (len(name), name)):
-        if _is_repeated(name, rows):
-            del rows[name]
+            values.setdefault(name, {})[index] = value
+    _drop_repeated(values, len(runs))
+    telling = {name: found.keys() for name, found in values.items() if len(found) == 1 or len(set(found.values())) > 1}
+    rank = {name: (*_metric_rank(name), name) for name in telling}
+    good = [name for name in telling if guess_direction(name) is not None]
     untold = set(range(len(runs)))
-    ranked = []
-    while rows:
-        name = min(rows, key=lambda name: _metric_rank(name, rows[name], untold))
-        values = rows.pop(name)
-        unique = not untold.isdisjoint(values) and len(values) == 1
-        if unique or _tells_apart(list(values.values()), len(runs)):
-            ranked.append(name)
-            untold.difference_update(values)
-    return ranked
+    ranked: list[str] = []
+    while told := {name: len(untold & telling[name]) for name in good if untold & telling[name]}:
+        best = min(told, key=lambda name: (rank[name][0], -told[name], -len(telling[name]), rank[name]))
+        ranked.append(best)
+        untold -= telling[best]
+    others = [name for name in telling if name not in ranked and len(telling[name]) >= len(runs) * _LEAST_SHARE]
+    return ranked + sorted(others, key=lambda name: (rank[name][0], -len(telling[name]), rank[name]))
 
 
-def _is_repeated(name: str, rows: Mapping[str, Mapping[int, float]]) -> bool:
-    """Say whether each value of a metric stands in its row under another name as well, as far as it is printed."""
-    return all(
-        any(
-            index in values and text.number(values[index]) == text.number(value)
-            for other, values in rows.items()
-            if other != name
-        )
-        for index, value in rows[name].items()
-    )
+def _drop_repeated(values: dict[str, dict[int, float]], count: int) -> None:
+    """Drop each metric whose values, as they are printed, all stand in their rows under longer names as well."""
+    printed = {name: {index: text.number(value) for index, value in found.items()} for name, found in values.items()}
+    rows: list[Counter[str]] = [Counter() for _ in range(count)]
+    for found in printed.values():
+        for index, cell in found.items():
+            rows[index][cell] += 1
+    for name in sorted(printed, key=lambda name: (len(name), name)):
+        if all(rows[index][cell] > 1 for index, cell in printed[name].items()):
+            del values[name]
+            for index, cell in printed[name].items():
+                rows[index][cell] -= 1
 
 
-def _metric_rank(name: str, values: Mapping[int, float], untold: set[int]) -> tuple[Any, ...]:
+def _metric_rank(name: str) -> tuple[bool, ...]:
+    """Return a key that orders metrics by what their names say."""
     direction = guess_direction(name)
-    return (
-        name.startswith("system/"),
-        -len(untold.intersection(values)),
-        -len(values),
-        direction is None,
-        name.startswith("train"),
-        direction is not Direction.UP,
-        name,
-    )
+    return name.startswith("system/"), direction is None, name.startswith("train"), direction is not Direction.UP
 
 
 def telling_params(runs: Sequence[Run]) -> list[str]:
@@ -86,7 +80,7 @@ def telling_params(runs: Sequence[Run]) -> list[str]:
     telling = [
         name
         for name, values in found.items()
-        if _tells_apart(values, len(runs))
+        if len(values) >= len(runs) * _LEAST_SHARE
         and any(len(different) > 1 for different in by_kind[name].values())
         and max(map(len, values)) <= PARAM_LIMIT
         and name not in _NOISE
@@ -95,10 +89,6 @@ def telling_params(runs: Sequence[Run]) -> list[str]:
         telling,
         key=lambda name: (-len(found[name]), not all(map(is_number, found[name])), -len(set(found[name])), name),
     )
-
-
-def _tells_apart(values: Sequence[Hashable], count: int) -> bool:
-    return count == 1 or (len(set(values)) > 1 and len(values) >= count * _LEAST_SHARE)
 
 
 def is_number(cell: str) -> bool:

@@ -190,14 +190,14 @@ def _parse(text: str, start: str) -> Tree[Token]:
         at_end = isinstance(error, UnexpectedToken) and error.token.type == "$END"
         position = len(text) if at_end or error.pos_in_stream is None else error.pos_in_stream
         if isinstance(error, UnexpectedCharacters) and text[position] in "'\"`":
-            raise _invalid(text, position, "The quote that opens here is not closed") from None
+            raise _invalid(text, position, "the quote that opens here is not closed") from None
         # The state at the error no longer knows what it could have taken before its last reduction.
         until = _parser().parse_interactive(text[:position], start=start)
         until.exhaust_lexer()
         fitting = until.accepts()  # type: ignore[no-untyped-call]  # lark leaves it untyped
         expected = _listed([words for name, words in _EXPECTED.items() if name in fitting])
         found = "the end" if position >= len(text.rstrip()) else repr(text[position:].split(maxsplit=1)[0][:_MARGIN])
-        raise _invalid(text, position, f"Expected {expected}, found {found}") from None
+        raise _invalid(text, position, f"expected {expected}, found {found}") from None
 
 
 def _listed(words: Sequence[str]) -> str:
@@ -223,12 +223,12 @@ class _Builder:
         name, *direction = _tokens(tree)
         field = self._field(name)
         if field.entity is Entity.DATASET:
-            raise self._error(name, "A run may have several data sets, so runs cannot be ordered by them")
+            raise self._error(name, "a run may have several data sets, so runs cannot be ordered by them")
         return OrderKey(field, ascending=not direction or direction[0].upper() == "ASC")
 
     def expression(self, tree: Tree[Token], depth: int = 0) -> Expression:
         if depth > _MAX_DEPTH:
-            raise InvalidFilter(f"The filter is nested more than {_MAX_DEPTH} levels deep.")
+            raise InvalidFilter(f"the filter is nested more than {_MAX_DEPTH} levels deep")
         if tree.data in ("filter", "conjunction", "negation"):
             clauses = tuple(self.expression(child, depth + 1) for child in tree.children if not isinstance(child, str))
             if tree.data == "negation":
@@ -270,7 +270,7 @@ class _Builder:
             known = [alias for alias, entity in _ENTITIES.items() if entity in self._subject.keys]
             raise self._error(
                 token,
-                f"A {self._subject.noun} has no {prefix!r}{_suggestion(prefix, known)}; "
+                f"{self._subject.noun}s have no {prefix!r}{_suggestion(prefix, known)}; "
                 f"fields begin with {_listed([f'{each.value}s.' for each in self._subject.keys])}",
             )
         if not name:
@@ -282,7 +282,7 @@ class _Builder:
             elsewhere = [f"{other.value}s.{key[:_MARGIN]}" for other, names in self._subject.keys.items() if not names]
             raise self._error(
                 token,
-                f"A {self._subject.noun} has no {entity.value} {key[:_MARGIN]!r}{_suggestion(key, keys)}; "
+                f"{self._subject.noun}s have no {entity.value} {key[:_MARGIN]!r}{_suggestion(key, keys)}; "
                 f"there are {', '.join(keys)}, and {_listed(elsewhere)} if one of those is meant",
             )
         return Field(entity, key)

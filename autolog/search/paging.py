@@ -20,7 +20,7 @@ from autolog.search.expression import OrderKey, OrderValue
 def check_max_results(max_results: int) -> None:
     """Raise InvalidParameter unless a page may have this size."""
     if not 1 <= max_results <= MAX_RESULTS:
-        raise InvalidParameter(f"max_results is {max_results}; a page holds from 1 to {MAX_RESULTS:,} results.")
+        raise InvalidParameter(f"max_results is {max_results}; a page holds from 1 to {MAX_RESULTS:,} results")
 
 
 def fingerprint(query: RunQuery | ExperimentQuery) -> str:
@@ -46,16 +46,16 @@ def decode_token(token: str, fingerprint: str, order: Sequence[OrderKey]) -> tup
     try:
         content = json.loads(base64.b64decode(token.encode(), altchars=b"-_", validate=True))
     except (ValueError, RecursionError) as error:
-        raise InvalidParameter(f"{_shown(token)} is not a page token.") from error
+        raise InvalidParameter(f"{_shown(token)} is not a page token") from error
     if not isinstance(content, list) or len(content) != len(order) + 1 or content[0] != fingerprint:
         raise InvalidParameter(
-            f"The page token {_shown(token)} belongs to another query; "
-            "filter, order_by, view and experiments must be those of the page that gave it.",
+            f"the page token {_shown(token)} belongs to another query; "
+            "filter, order_by, view and experiments must be those of the page that gave it",
         )
     for value, key in zip(content[1:], order, strict=True):
         fits = isinstance(value, (int, float)) if key.field.is_numeric else isinstance(value, str)
         if value is not None and (not fits or isinstance(value, bool)):
-            raise InvalidParameter(f"{_shown(token)} is not a page token.")
+            raise InvalidParameter(f"{_shown(token)} is not a page token")
     return tuple(content[1:])
 
 

@@ -1,47 +1,11 @@
-"""Files that appear and change whole, and what it means when the file system refuses."""
+"""Files that appear and change whole."""
 
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import uuid
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
-
-from autolog.errors import BackendError, BackendUnavailable
-
-# By name, because no system has all of them.
-_PASSING_NAMES: Final = (
-    "EAGAIN EBUSY EIO EINTR EMFILE ENFILE ENOLCK ESTALE ETIMEDOUT EHOSTDOWN EHOSTUNREACH ENETDOWN ENETUNREACH ENOTCONN"
-)
-_PASSING: Final = frozenset(getattr(errno, name, None) for name in _PASSING_NAMES.split()) - {None}
-_FULL: Final = frozenset({errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)})
-# Windows refuses to replace a file while somebody reads it: ERROR_ACCESS_DENIED, ERROR_SHARING_VIOLATION.
-_PASSING_ON_WINDOWS: Final = frozenset({5, 32})
-
-
-@contextlib.contextmanager
-def store_errors(root: Path) -> Iterator[None]:
-    """Turn what the file system says into the errors of a backend.
-
-    Raises:
-        BackendUnavailable: it may pass: a full disk, a network file system that is away.
-        BackendError: it will not, until somebody acts.
-    """
-    try:
-        yield
-    except OSError as error:
-        reason = error.strerror or str(error)
-        if error.errno in _FULL:
-            raise BackendUnavailable(f"The store {root} cannot grow: {reason}. Make room on its disk.") from error
-        if error.errno in _PASSING or getattr(error, "winerror", None) in _PASSING_ON_WINDOWS:
-            raise BackendUnavailable(f"The store {root} cannot be used now: {reason}.") from error
-        raise BackendError(
-            f"The store {root} cannot be used: {reason} ({error.filename or root}). "
-            "Check the folder and its permissions, or choose another store."
-        ) from error
 
 
 def replace_file(path: Path, content: bytes, *, durable: bool = False) -> None:

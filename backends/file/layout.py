@@ -97,10 +97,10 @@ def store_folder(url: str) -> Path:
     elif path.startswith("//"):
         parts = urlsplit(url)
         if parts.netloc not in ("", "localhost"):
-            raise InvalidParameter(f"{url!r} names the machine {parts.netloc!r}; write file:///PATH or file:PATH.")
+            raise InvalidParameter(f"{url!r} names the machine {parts.netloc!r}; write file:///PATH or file:PATH")
         path = url2pathname(parts.path)
     if not path:
-        raise InvalidParameter(f"{url!r} names no folder; write file:PATH, as in file:./autolog-runs.")
+        raise InvalidParameter(f"{url!r} names no folder; write file:PATH, as in file:./autolog-runs")
     # Absolute, so that the store stays where it is when the program changes its working folder.
     return Path(os.path.abspath(os.path.expanduser(path)))  # noqa: PTH100, PTH111 - Path.resolve follows links
 
@@ -171,7 +171,7 @@ def decode(path: Path, content: bytes, kind: type[S]) -> S:
         decoded: S = _decoder(kind).decode(content)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise StoreCorrupted(
-            f"{path} is damaged ({error}); restore it from a copy, or move it away to go on without it."
+            f"{path} is damaged ({error}); restore it from a copy, or move it away to go on without it"
         ) from error
     return decoded
 
@@ -192,6 +192,6 @@ def check_format(path: Path, content: bytes) -> None:
     version = decode(path, content, StoreFile).format
     if version > FORMAT:
         raise StoreTooNew(
-            f"{path.parent} has format {version} of the file store, and this autolog knows formats up to {FORMAT}; "
-            "upgrade autolog to use it."
+            f"the store {path.parent} was made by a newer autolog: its files have format {version}, "
+            f"and this one knows those up to {FORMAT}; upgrade autolog"
         )

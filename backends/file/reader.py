@@ -13,12 +13,13 @@ from typing import TypeVar
 import msgspec
 
 from autolog.backend import ExperimentQuery, History, Page, RunQuery
-from autolog.backends.file.atomic import store_errors
+from autolog.backends.conventions import experiment_not_found, run_not_found
 from autolog.backends.file.experiments import ExperimentFolder, ExperimentFolders, Remembered, look_at
 from autolog.backends.file.layout import STORE_FILE, ExperimentFile, check_format, store_folder
 from autolog.backends.file.run_record import RunRecord, load_run
+from autolog.backends.system_errors import check_folder, store_errors
 from autolog.entities import Artifact, Experiment, Run, RunData, RunInputs
-from autolog.errors import NotFound, StoreCorrupted
+from autolog.errors import StoreCorrupted
 from autolog.search import (
     OrderKey,
     check_max_results,
@@ -49,6 +50,7 @@ class FileReader:
         InvalidParameter: the URL names no folder of this machine.
         StoreCorrupted: the folder holds a store that cannot be read.
         StoreTooNew: a newer autolog wrote the store.
+        BackendError: there is a file where the folder should be, or it cannot be read.
     """
 
     def __init__(self, url: str) -> None:
@@ -57,6 +59,7 @@ class FileReader:
         self._seen: dict[str, Remembered[RunRecord | None]] = {}
         path = self._root / STORE_FILE
         with store_errors(self._root):
+            check_folder(self._root)
             if path.exists():
                 check_format(path, path.read_bytes())
 
@@ -65,7 +68,7 @@ class FileReader:
         with store_errors(self._root):
             folder = self._folders.by_id(experiment_id)
         if folder is None:
-            raise NotFound(f"The store {self._root} holds no experiment {experiment_id!r}.")
+            raise experiment_not_found(self._root, experiment_id)
         return _experiment(folder.file)
 
     def get_experiment_by_name(self, name: str) -> Experiment | None:
@@ -155,7 +158,7 @@ class FileReader:
             experiment = self._folders.of_run(run_id)
             record = load_run(experiment.run_path(run_id), experiment) if experiment else None
         if record is None:
-            raise NotFound(f"The store {self._root} holds no run {run_id!r}.")
+            raise run_not_found(self._root, run_id)
         return record
 
 

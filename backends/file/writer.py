@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import uuid
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Final
 
 from msgspec.structs import replace
 
 from autolog.backend import Batch
-from autolog.backends.file.atomic import create_file, replace_file, store_errors
+from autolog.backends.conventions import derive_experiment_id, run_not_found
+from autolog.backends.file.atomic import create_file, replace_file
 from autolog.backends.file.experiments import ExperimentFolder, ExperimentFolders
 from autolog.backends.file.layout import (
     EXPERIMENT_FILE,
@@ -31,8 +30,9 @@ from autolog.backends.file.layout import (
     store_folder,
 )
 from autolog.backends.file.run_writer import RunWriter
+from autolog.backends.system_errors import check_folder, store_errors
 from autolog.entities import Artifact, LifecycleStage
-from autolog.errors import NotFound, StoreCorrupted
+from autolog.errors import StoreCorrupted
 from autolog.events import (
     ArtifactLogged,
     ExperimentCreated,
@@ -72,6 +72,7 @@ class FileBackend:
         # Until a batch says which journal this backend writes for, it is one of its own.
         self._journal = f"backend-{uuid.uuid4().hex}"
         with store_errors(self._root):
+            check_folder(self._root)
             self._root.mkdir(parents=True, exist_ok=True)
             path = self._root / STORE_FILE
             if not create_file(path, encode(StoreFile(format=FORMAT))):
@@ -103,7 +104,7 @@ class FileBackend:
         with self._writing():
             run = self._run(run_id)
             if run is None:
-                raise _not_found(self._root, run_id)
+                raise run_not_found(self._root, run_id)
             run.add_artifacts(artifacts)
             run.commit()
 
@@ -148,7 +149,7 @@ class FileBackend:
         if run_id not in touched:
             touched[run_id] = self._run(run_id)
             if touched[run_id] is None:
-                logger.warning("what was recorded for run %s is passed over: %s has no such run", run_id, self._root)
+                logger.warning("what was recorded for run %s is passed over: the store has no such run", run_id)
         return touched[run_id]
 
     def _run(self, run_id: str) -> RunWriter | None:
@@ -164,7 +165,7 @@ class FileBackend:
     def _experiment_of(self, run_id: str) -> ExperimentFolder:
         experiment = self._experiments.of_run(run_id)
         if experiment is None:
-            raise _not_found(self._root, run_id)
+            raise run_not_found(self._root, run_id)
         return experiment
 
     def _create_run(self, number: int, fact: RunCreated) -> None:
@@ -195,9 +196,7 @@ class FileBackend:
             return existing
         experiment_id = fact.experiment_id
         if self._experiments.by_id(experiment_id) is not None:
-            # The id belongs to another name. Whoever comes here with these two derives the same third.
-            digest = hashlib.sha256(f"{experiment_id}/{fact.name}".encode()).hexdigest()
-            experiment_id = str(int(digest[:15], 16))
+            experiment_id = derive_experiment_id(experiment_id, fact.name)
         file = ExperimentFile(
             experiment_id=experiment_id,
             name=fact.name,
@@ -213,7 +212,7 @@ class FileBackend:
         made = self._experiments.by_name(fact.name)
         if made is None:
             raise StoreCorrupted(
-                f"{folder / EXPERIMENT_FILE} is damaged; restore it from a copy, or move it away to have it made anew."
+                f"{folder / EXPERIMENT_FILE} is damaged; restore it from a copy, or move it away to have it made anew"
             )
         return made
 
@@ -221,7 +220,7 @@ class FileBackend:
         experiment = self._experiments.by_id(fact.experiment_id)
         if experiment is None:
             logger.warning(
-                "an update of experiment %s is passed over: %s has no such experiment", fact.experiment_id, self._root
+                "an update of experiment %s is passed over: the store has no such experiment", fact.experiment_id
             )
             return
         file = experiment.file
@@ -241,7 +240,3 @@ class FileBackend:
             journals={**file.journals, self._journal: number + 1},
         )
         replace_file(experiment.path / EXPERIMENT_FILE, encode(changed))
-
-
-def _not_found(root: Path, run_id: str) -> NotFound:
-    return NotFound(f"The store {root} holds no run {run_id!r}.")

@@ -59,20 +59,18 @@ def parse_url(text: str) -> Location:
     except (ArgumentError, KeyError, ValueError):
         # The text is not shown, because it may hold a password.
         raise InvalidParameter(
-            "The URL of the SQL store cannot be read; write it as sqlite:///runs.db, "
-            "postgresql://user:password@host/database or mysql://user:password@host/database.",
+            "the URL of the SQL store cannot be read; write it as sqlite:///runs.db, "
+            "postgresql://user:password@host/database or mysql://user:password@host/database",
         ) from None
     if driver not in ("", expected):
-        raise InvalidParameter(
-            f"The driver {driver!r} is not supported; write {scheme}://… or {scheme}+{expected}://…."
-        )
+        raise InvalidParameter(f"the driver {driver!r} is not supported; write {scheme}://… or {scheme}+{expected}://…")
     artifact_root = url.query.get("artifact_root")
     url = url.set(drivername=f"{scheme}+{expected}").difference_update_query(["artifact_root"])
     shown = url.set(drivername=scheme, query={}).render_as_string(hide_password=True)
     path = None
     if scheme == "sqlite":
         if url.database in (None, "", ":memory:"):
-            raise InvalidParameter("A SQLite store is kept in a file; write sqlite:///runs.db.")
+            raise InvalidParameter("a SQLite store is kept in a file; write sqlite:///runs.db")
         path = Path(os.path.abspath(str(url.database)))  # noqa: PTH100 - resolve() would replace the user's links
     return Location(url, shown, path, artifact_root if isinstance(artifact_root, str) else None)
 
@@ -101,11 +99,14 @@ def make_engine(location: Location, *, writable: bool) -> Engine:
         return create_engine(url, **options)
     except ModuleNotFoundError as error:
         package = _PACKAGES[url.get_driver_name()]
-        raise MissingDependency(f"{location.shown} needs a driver: pip install '{package}'") from error
+        raise MissingDependency(f"the store {location.shown} needs a driver: pip install '{package}'") from error
 
 
 def _make_sqlite_engine(url: URL, path: Path, *, writable: bool) -> Engine:
-    timeout = float(str(url.query.get("timeout", _BUSY_TIMEOUT)))
+    try:
+        timeout = float(str(url.query.get("timeout", _BUSY_TIMEOUT)))
+    except ValueError:
+        raise InvalidParameter(f"the timeout {url.query['timeout']!r} is not a number of seconds") from None
     mode = "rwc" if writable else "rw"
     engine = create_engine(
         URL.create("sqlite+pysqlite", database=path.as_uri(), query={"uri": "true", "mode": mode}),
@@ -138,9 +139,9 @@ def _use_wal(connection: Any, deadline: float) -> None:
         try:
             if connection.execute("PRAGMA page_count").fetchone()[0] == 0:
                 connection.execute("PRAGMA journal_mode = WAL")
-        except connection.OperationalError:
+        except connection.OperationalError as error:
             # Of several processes that make the file at once, SQLite lets one and refuses the others without waiting.
-            if time.monotonic() > deadline:
+            if "locked" not in str(error) or time.monotonic() > deadline:
                 raise
             time.sleep(0.01)
         else:
@@ -153,7 +154,7 @@ def driver_errors(engine: Engine, location: Location) -> Iterator[None]:
     try:
         yield
     except (DisconnectionError, PoolTimeout) as error:
-        raise BackendUnavailable(f"{location.shown} does not answer: {_first_line(error)}.") from error
+        raise BackendUnavailable(f"the store {location.shown} does not answer: {_first_line(error)}") from error
     except (DBAPIError, engine.dialect.loaded_dbapi.Error) as error:
         raise _translate(error.orig if isinstance(error, DBAPIError) else error, engine, location) from error
 
@@ -164,19 +165,19 @@ def _translate(error: Any, engine: Engine, location: Location) -> BackendError:
     if location.path is not None:
         words = reason.lower()
         if any(part in words for part in _CORRUPTED):
-            return StoreCorrupted(f"{location.shown} is damaged, or is not a SQLite database: {reason}.")
+            return StoreCorrupted(f"the store {location.shown} is damaged, or is not a SQLite database: {reason}")
         if any(part in words for part in _PASSING):
-            return BackendUnavailable(f"{location.shown} cannot be used now: {reason}.")
+            return BackendUnavailable(f"the store {location.shown} cannot be used now: {reason}")
         if "unable to open" in words or "readonly" in words:
             return BackendError(
-                f"{location.shown} cannot be opened: {reason}. "
-                f"Check that {location.path.parent} is a folder that you may write to.",
+                f"the store {location.shown} cannot be opened: {reason}; "
+                f"check that {location.path.parent} is a folder that you may write to",
             )
     elif isinstance(error, (driver.DataError, driver.ProgrammingError, driver.NotSupportedError)):
-        return BackendError(f"{location.shown} does not take what it was given: {reason}.")
+        return BackendError(f"the store {location.shown} does not take what it was given: {reason}")
     elif _is_passing(error):
-        return BackendUnavailable(f"{location.shown} cannot be used now: {reason}.")
-    return BackendError(f"{location.shown} cannot be used: {reason}.")
+        return BackendUnavailable(f"the store {location.shown} cannot be used now: {reason}")
+    return BackendError(f"the store {location.shown} cannot be used: {reason}")
 
 
 def _is_passing(error: Any) -> bool:

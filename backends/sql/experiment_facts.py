@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from typing import Any
 
 from sqlalchemy import Connection, Row, select, update
 
+from autolog.backends.conventions import derive_experiment_id
 from autolog.backends.sql.schema import digest, experiment_tags, experiments
 from autolog.backends.sql.upsert import set_texts, upsert
 from autolog.events import ExperimentCreated, ExperimentUpdated
@@ -21,9 +21,7 @@ def create_experiment(connection: Connection, fact: ExperimentCreated) -> None:
         return
     experiment_id = fact.experiment_id
     if _find(connection, experiment_id=experiment_id) is not None:
-        # The id belongs to another name. Whoever comes here with these two derives the same third.
-        content = hashlib.sha256(f"{experiment_id}/{fact.name}".encode()).hexdigest()
-        experiment_id = str(int(content[:15], 16))
+        experiment_id = derive_experiment_id(experiment_id, fact.name)
     values = {
         "experiment_id": experiment_id,
         "name_digest": digest(fact.name),

@@ -9,13 +9,13 @@ import numpy as np
 from sqlalchemy import Connection, Row, Table, and_, func, select
 
 from autolog.backend import ExperimentQuery, History, Page, RunQuery
+from autolog.backends.conventions import experiment_not_found, run_not_found
 from autolog.backends.sql.filters import EXPERIMENTS, Condition, compile_filter, runs_subject
 from autolog.backends.sql.ordering import PlacedRow, next_rows
 from autolog.backends.sql.records import fetch_texts, make_runs
 from autolog.backends.sql.schema import artifacts, digest, experiment_tags, experiments, metric_summaries, metrics, runs
 from autolog.backends.sql.store import Store
 from autolog.entities import Artifact, Experiment, LifecycleStage, Run, ViewType
-from autolog.errors import NotFound
 from autolog.history import make_history
 from autolog.search import (
     Expression,
@@ -54,7 +54,7 @@ class SqlReader:
         with self._store.transaction() as connection:
             found = _find_experiments(connection, experiments.c.experiment_id == experiment_id)
         if not found:
-            raise NotFound(f"There is no experiment with the id {experiment_id!r}.")
+            raise experiment_not_found(self._store.name, experiment_id)
         return found[0]
 
     def get_experiment_by_name(self, name: str) -> Experiment | None:
@@ -79,7 +79,7 @@ class SqlReader:
     def get_run(self, run_id: str) -> Run:
         """See ``autolog.backend.Reader``."""
         with self._store.transaction() as connection:
-            row = _find_run(connection, run_id)
+            row = self._find_run(connection, run_id)
             return make_runs(connection, [row], RunQuery(), self._store.artifact_root)[0]
 
     def search_runs(self, query: RunQuery) -> Page[Run]:
@@ -110,7 +110,7 @@ class SqlReader:
         )
         parts: list[tuple[Any, ...]] = []
         with self._store.transaction() as connection:
-            row = _find_run(connection, run_id)
+            row = self._find_run(connection, run_id)
             result = connection.execute(statement.where(metric_summaries.c.run == row.id))
             for points in result.partitions(_POINTS):
                 columns = zip(*points, strict=True)
@@ -123,7 +123,7 @@ class SqlReader:
         """See ``autolog.backend.Reader``."""
         columns = artifacts.c
         with self._store.transaction() as connection:
-            row = _find_run(connection, run_id)
+            row = self._find_run(connection, run_id)
             statement = select(columns.path, columns.size, columns.sha256).where(columns.run == row.id)
             found = connection.execute(statement.order_by(columns.path)).all()
         return [Artifact(path=path, size=size, sha256=sha256) for path, size, sha256 in found]
@@ -131,6 +131,12 @@ class SqlReader:
     def close(self) -> None:
         """See ``autolog.backend.Reader``."""
         self._store.close()
+
+    def _find_run(self, connection: Connection, run_id: str) -> Row[Any]:
+        row = connection.execute(select(runs).where(runs.c.run_id == run_id)).one_or_none()
+        if row is None:
+            raise run_not_found(self._store.name, run_id)
+        return row
 
 
 def _place(query: RunQuery | ExperimentQuery, order: Sequence[OrderKey]) -> Sequence[OrderValue] | None:
@@ -180,10 +186,3 @@ def _make_experiments(connection: Connection, rows: Sequence[Row[Any]]) -> list[
         )
         for row in rows
     ]
-
-
-def _find_run(connection: Connection, run_id: str) -> Row[Any]:
-    row = connection.execute(select(runs).where(runs.c.run_id == run_id)).one_or_none()
-    if row is None:
-        raise NotFound(f"There is no run with the id {run_id!r}.")
-    return row

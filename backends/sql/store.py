@@ -14,6 +14,7 @@ from sqlalchemy import Connection, Pool, create_engine, select
 from autolog.backends.sql.engine import driver_errors, make_engine, parse_url
 from autolog.backends.sql.migrations import read_version, upgrade
 from autolog.backends.sql.schema import SCHEMA_VERSION, metadata, settings
+from autolog.backends.system_errors import check_folder, store_errors
 from autolog.errors import BackendError
 
 logger = logging.getLogger("autolog")
@@ -42,6 +43,7 @@ class Store:
     def __init__(self, url: str, *, writable: bool) -> None:
         self._writable = writable
         self._location = parse_url(url)
+        self.name = self._location.shown
         self._engine = make_engine(self._location, writable=writable)
         self._process = os.getpid()
         self._is_ready = False
@@ -75,15 +77,18 @@ class Store:
 
     def _find(self) -> bool:
         path = self._location.path
-        if path is not None and not path.exists():
-            return False
+        if path is not None:
+            with store_errors(self.name):
+                check_folder(path.parent)
+                if not path.exists():
+                    return False
         with self._engine.begin() as connection:
-            version = read_version(connection, self._location.shown)
+            version = read_version(connection, self.name)
             if version is None:
                 return False
             if version != SCHEMA_VERSION:
                 raise BackendError(
-                    f"{self._location.shown} was made by an older autolog; it is upgraded when it is next written to.",
+                    f"the store {self.name} was made by an older autolog; it is upgraded when it is next written to",
                 )
             self.artifact_root = self._read_root(connection)
         return True
@@ -91,20 +96,19 @@ class Store:
     def _make(self) -> bool:
         path = self._location.path
         if path is not None:
-            try:
+            with store_errors(self.name):
+                check_folder(path.parent)
                 path.parent.mkdir(parents=True, exist_ok=True)
-            except OSError as error:
-                raise BackendError(f"{self._location.shown} cannot be made: {error}. Choose another folder.") from error
         with self._engine.begin() as connection:
-            is_current = read_version(connection, self._location.shown) == SCHEMA_VERSION
+            is_current = read_version(connection, self.name) == SCHEMA_VERSION
         if not is_current:
-            upgrade(self._engine, self._location.shown, {_ROOT_SETTING: self._choose_root()})
+            upgrade(self._engine, self.name, {_ROOT_SETTING: self._choose_root()})
         with self._engine.begin() as connection:
             self.artifact_root = self._read_root(connection)
         if self._location.artifact_root is not None and self._choose_root() != self.artifact_root:
             logger.warning(
-                "%s keeps its artifacts in %s, as was chosen when it was made; the URL's artifact_root is not used.",
-                self._location.shown,
+                "the store %s keeps its artifacts in %s, as was chosen when it was made; the URL's choice is not used",
+                self.name,
                 self.artifact_root,
             )
         return True

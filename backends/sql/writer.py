@@ -9,6 +9,7 @@ from itertools import groupby
 from sqlalchemy import Connection, select, update
 
 from autolog.backend import Batch, Points, Position
+from autolog.backends.conventions import run_not_found
 from autolog.backends.sql.experiment_facts import create_experiment, update_experiment
 from autolog.backends.sql.points import append_points
 from autolog.backends.sql.run_facts import RunRows, apply_run_facts, lock_runs
@@ -16,7 +17,6 @@ from autolog.backends.sql.schema import artifacts, digest, experiments, journals
 from autolog.backends.sql.store import Store
 from autolog.backends.sql.upsert import upsert
 from autolog.entities import Artifact
-from autolog.errors import NotFound
 from autolog.events import ExperimentCreated, ExperimentUpdated, Fact
 
 logger = logging.getLogger("autolog")
@@ -51,10 +51,8 @@ class SqlBackend:
             _apply_facts(connection, facts, rows)
             append_points(connection, [(rows[each.run_id], each) for each in points if each.run_id in rows])
             _move_journal(connection, batch.journal, Position(*map(max, seen, batch.end)))
-        if strangers := mentioned - rows.keys():
-            logger.warning(
-                "what was recorded for %s is passed over: the store has no such run", ", ".join(sorted(strangers))
-            )
+        for run_id in sorted(mentioned - rows.keys()):
+            logger.warning("what was recorded for run %s is passed over: the store has no such run", run_id)
 
     def artifact_uri(self, run_id: str) -> str:
         """See ``autolog.backend.Backend``."""
@@ -66,7 +64,7 @@ class SqlBackend:
         with self._store.transaction() as connection:
             found = connection.execute(statement).one_or_none()
         if found is None:
-            raise NotFound(f"There is no run with the id {run_id!r}.")
+            raise run_not_found(self._store.name, run_id)
         location, path = found
         return f"{location or self._store.artifact_root}{path}"
 
@@ -75,7 +73,7 @@ class SqlBackend:
         with self._store.transaction() as connection:
             rows = lock_runs(connection, [run_id])
             if run_id not in rows:
-                raise NotFound(f"There is no run with the id {run_id!r}.")
+                raise run_not_found(self._store.name, run_id)
             _record_artifacts(connection, rows[run_id], artifacts)
 
     def reopen(self) -> None:

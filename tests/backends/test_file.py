@@ -4,6 +4,7 @@ import csv
 import errno
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -18,8 +19,9 @@ import pytest
 
 from autolog.backend import Batch, Position, RunQuery
 from autolog.backends.file import FileBackend, FileReader
-from autolog.backends.file.atomic import create_file, store_errors
+from autolog.backends.file.atomic import create_file
 from autolog.backends.file.layout import store_folder
+from autolog.backends.system_errors import store_errors
 from autolog.entities import Artifact, RunStatus
 from autolog.errors import BackendError, BackendUnavailable, InvalidParameter, StoreCorrupted, StoreTooNew
 from autolog.events import ParamsLogged, RunUpdated, TagsSet
@@ -240,17 +242,25 @@ class TestDamage:
         with pytest.raises(StoreCorrupted, match=r"store\.json"):
             opened(str(root))
 
-    def test_a_file_in_place_of_the_folder_is_an_error_that_names_it(self, tmp_path):
+    @pytest.mark.parametrize("opened", [FileBackend, FileReader])
+    def test_a_file_in_place_of_the_folder_is_an_error_that_names_it_once(self, tmp_path, opened):
         (tmp_path / "store").write_text("")
-        with pytest.raises(BackendError, match="store"):
-            FileBackend(str(tmp_path / "store"))
+        with pytest.raises(BackendError, match="^the store .* cannot be used: Not a directory; ") as raised:
+            opened(str(tmp_path / "store"))
+        assert str(raised.value).count(str(tmp_path / "store")) == 1
+
+    @pytest.mark.parametrize("opened", [FileBackend, FileReader])
+    def test_a_file_above_the_folder_is_an_error_that_names_it(self, tmp_path, opened):
+        (tmp_path / "file").write_text("")
+        with pytest.raises(BackendError, match=re.escape(f"({tmp_path / 'file'})")):
+            opened(str(tmp_path / "file" / "team" / "store"))
 
     @pytest.mark.parametrize(
         ("number", "kind"),
         [(errno.ENOSPC, BackendUnavailable), (errno.ESTALE, BackendUnavailable), (errno.EACCES, BackendError)],
     )
     def test_only_what_may_pass_is_tried_again(self, tmp_path, number, kind):
-        with pytest.raises(BackendError, match=str(tmp_path)) as raised, store_errors(tmp_path):
+        with pytest.raises(BackendError, match=re.escape(str(tmp_path))) as raised, store_errors(tmp_path):
             raise OSError(number, os.strerror(number))
         assert type(raised.value) is kind
 

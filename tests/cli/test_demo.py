@@ -41,6 +41,7 @@ def test_the_demo_records_models_of_many_kinds_and_shows_what_can_be_done_with_t
     result = run("-m", "autolog", "demo")
     assert (result.returncode, result.stderr) == (0, "")
     assert "RandomForestClassifier" in result.stdout
+    assert {"breast_cancer", "wine", "digits", "diabetes"} <= set(result.stdout.split())
     assert "highest is best, as the name suggests" in result.stdout
     assert "autolog show last" in result.stdout
     documents = json.loads(run("-m", "autolog", "runs", "--experiment", "demo", "--format", "json").stdout)

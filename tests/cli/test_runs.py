@@ -43,6 +43,15 @@ def test_the_named_columns_are_shown_and_no_others(autolog):
     assert header.split() == ["name", "loss", "C", "team"]
 
 
+def test_data_and_status_are_shown_where_they_tell_the_runs_apart(autolog):
+    header, *_, forest = autolog("runs").stdout.splitlines()
+    assert {"status", "data"} <= set(header.split())
+    assert "iris" in forest
+    alike = autolog("runs", "--filter", "datasets.name = 'iris'").stdout.splitlines()[0]
+    assert not {"status", "data"} & set(alike.split())
+    assert "iris" in autolog("runs", "--columns", "data").stdout
+
+
 def test_an_unknown_column_is_an_error_that_names_the_ones_there_are(autolog):
     result = autolog("runs", "--columns", "nmae")
     assert result.exit_code == 2
@@ -76,11 +85,21 @@ def test_an_experiment_that_is_not_there_is_an_error_with_the_closest_name(autol
     assert "did you mean 'iris'?" in result.stderr
 
 
-def test_a_store_that_is_not_there_has_no_runs_and_is_not_made(autolog, tmp_path):
-    result = autolog("runs", "--backend", f"file:{tmp_path / 'nowhere'}")
-    assert result.exit_code == 0
-    assert "no runs here" in result.stderr
+@pytest.mark.parametrize("kind", ["file:", "sqlite:///", ""])
+def test_a_store_that_is_not_there_is_an_error_and_is_not_made(autolog, tmp_path, kind):
+    if kind == "sqlite:///":
+        pytest.importorskip("sqlalchemy")
+    result = autolog("runs", "--backend", f"{kind}{tmp_path / 'nowhere'}")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert f"there is no store {kind or 'file:'}{tmp_path / 'nowhere'}" in result.stderr
     assert not (tmp_path / "nowhere").exists()
+
+
+def test_a_store_without_runs_says_so(autolog, tmp_path):
+    (tmp_path / "empty").mkdir()
+    result = autolog("runs", "--backend", f"file:{tmp_path / 'empty'}")
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert "no runs here" in result.stderr
 
 
 def test_runs_as_json_are_pure_json_with_texts_for_what_is_not_finite(autolog):

@@ -75,7 +75,8 @@ def test_the_format_follows_the_name_of_the_file_unless_it_is_given(autolog, tmp
     assert {document["metrics.loss"] for document in documents if "metrics.loss" in document} >= {"NaN", 0.25}
     autolog("export", "-o", str(tmp_path / "runs.txt"), "--format", "json")
     assert len(json.loads((tmp_path / "runs.txt").read_text())) == 5
-    assert json.loads(autolog("export", "--format", "json", "--backend", f"file:{tmp_path / 'no'}").stdout) == []
+    (tmp_path / "empty").mkdir()
+    assert json.loads(autolog("export", "--format", "json", "--backend", f"file:{tmp_path / 'empty'}").stdout) == []
 
 
 def test_an_export_that_fails_leaves_the_old_file_alone(autolog, tmp_path):

@@ -41,8 +41,10 @@ def die(store):
 
 def test_what_a_dead_process_left_is_sent_and_its_run_closed(autolog, store, spool):
     die(store)
+    (journal,) = (folder.name for folder in spool.iterdir() if folder.name.startswith("20"))
     result = autolog("sync")
     assert result.exit_code == 0
+    assert result.stdout.startswith(f"journal {journal}: ")
     assert "1 run closed as KILLED" in result.stdout
     victim = json.loads(autolog("show", "last", "--format", "json").stdout)
     assert (victim["run_name"], victim["status"]) == ("victim", "KILLED")
@@ -74,6 +76,15 @@ def test_the_doctor_finds_nothing_wrong_where_nothing_is(autolog, spool):
     assert result.exit_code == 0
     assert {line.split()[0] for line in result.stdout.splitlines() if not line.startswith(" ")} <= {"ok", "warn"}
     assert "answers, 5 runs" in result.stdout
+
+
+def test_the_doctor_warns_of_a_store_that_is_not_there(autolog, spool, tmp_path):
+    url = f"file:{tmp_path / 'nowhere'}"
+    result = autolog("doctor", "--backend", url, "--format", "json")
+    assert result.exit_code == 0
+    (check,) = (check for check in json.loads(result.stdout) if check["subject"] == "backend")
+    assert (check["outcome"], check["found"]) == ("warn", f"there is no store {url}")
+    assert not (tmp_path / "nowhere").exists()
 
 
 def test_the_doctor_says_what_to_do_about_journals_that_wait(autolog, store, spool):

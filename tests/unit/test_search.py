@@ -141,12 +141,12 @@ class TestBadFilters:
         ("text", "words", "mark"),
         [
             ("metrics.acc >", "a number", ""),
-            ("metrics.acc > abc", "Expected text in quotes or a number, found 'abc'", "abc"),
+            ("metrics.acc > abc", "expected text in quotes or a number, found 'abc'", "abc"),
             ("metrics.acc == 1", "found '= 1'|found '='", "= 1"),
-            ("metrics.acc", "Expected a comparison", ""),
-            ("metrics.acc > 1 xor run_id = 'a'", "Expected AND, OR or the end, found 'xor'", "xor"),
-            ("(run_id = 'a'", r"Expected AND, OR or '\)', found the end", ""),
-            ("run_id = 'a')", r"Expected AND, OR or the end, found '\)'", ")"),
+            ("metrics.acc", "expected a comparison", ""),
+            ("metrics.acc > 1 xor run_id = 'a'", "expected AND, OR or the end, found 'xor'", "xor"),
+            ("(run_id = 'a'", r"expected AND, OR or '\)', found the end", ""),
+            ("run_id = 'a')", r"expected AND, OR or the end, found '\)'", ")"),
             ("run_id = 'abc", "quote that opens here is not closed", "'abc"),
             ("metrics.`abc > 1", "quote that opens here is not closed", "`abc"),
             ("accuracy > 0.5", "no attribute 'accuracy'.*metrics.accuracy", "accuracy"),
@@ -159,9 +159,9 @@ class TestBadFilters:
             ("params.lr < '0.1'", "holds text, which is compared with =, !=, LIKE or ILIKE, not with <", "< "),
             ("metrics.acc LIKE '1'", "holds numbers.*not with LIKE", "LIKE"),
             ("start_time IN ('1')", "holds numbers", "start_time"),
-            ("run_id IN ()", "Expected text in quotes", ")"),
-            ("run_id IN (1)", "Expected text in quotes", "1"),
-            (") run_id = 'a'", "Expected a field", ")"),
+            ("run_id IN ()", "expected text in quotes", ")"),
+            ("run_id IN (1)", "expected text in quotes", "1"),
+            (") run_id = 'a'", "expected a field", ")"),
             ("run_id =\n'a' foo", "found 'foo'", "foo"),
         ],
     )
@@ -244,9 +244,9 @@ class TestOrder:
         ("text", "words"),
         [
             ("dataset.name", "several data sets"),
-            ("start_time DOWN", "Expected ASC or DESC"),
-            ("metrics.a DESC, b", "Expected the end"),
-            ("", "Expected a field"),
+            ("start_time DOWN", "expected ASC or DESC"),
+            ("metrics.a DESC, b", "expected the end"),
+            ("", "expected a field"),
         ],
     )
     def test_a_bad_order_is_refused(self, text, words):

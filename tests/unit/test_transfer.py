@@ -52,6 +52,11 @@ def put_artifact(url, run_id, path, content):
     backend.close()
 
 
+def read_artifact(run, path):
+    with ArtifactStore(run.info.artifact_uri).open(path) as file:
+        return file.read()
+
+
 def series(run_id, key, steps, values, first=0):
     steps = np.array(steps, dtype=np.int64)
     numbers = np.arange(first, first + len(steps), dtype=np.int64)
@@ -114,10 +119,7 @@ def contents(url):
                 repr(sorted(run.data.summaries.items())),
                 run.inputs,
                 {key: repr(reader.metric_history(run_id, key).metrics()) for key in run.data.summaries},
-                {
-                    artifact: ArtifactStore(run.info.artifact_uri).open(artifact.path).read()
-                    for artifact in reader.artifacts(run_id)
-                },
+                {artifact: read_artifact(run, artifact.path) for artifact in reader.artifacts(run_id)},
             )
         return experiments, runs
 

@@ -33,16 +33,16 @@ def read_version(connection: Connection, store: str) -> str | None:
         if taken := sorted(tables & metadata.tables.keys()):
             guess = " (it looks like MLflow's)" if "alembic_version" in tables else ""
             raise BackendError(
-                f"{store} is not an autolog store{guess}: it holds a table {taken[0]!r} but no {VERSION_TABLE!r}. "
-                "Use another database, or import its runs into one.",
+                f"the database {store} is not an autolog store{guess}: it holds a table {taken[0]!r} but no "
+                f"{VERSION_TABLE!r}; choose another database",
             )
         return None
     # Empty while MariaDB, which cannot take tables back, is in the middle of an upgrade.
     version: str | None = connection.execute(text(f"SELECT version_num FROM {VERSION_TABLE}")).scalar()  # noqa: S608 - our own name
     if version is not None and version > SCHEMA_VERSION:
         raise StoreTooNew(
-            f"{store} was made by a newer autolog: its tables have version {version}, "
-            f"and this one knows those up to {SCHEMA_VERSION}. Upgrade autolog.",
+            f"the store {store} was made by a newer autolog: its tables have version {version}, "
+            f"and this one knows those up to {SCHEMA_VERSION}; upgrade autolog",
         )
     return version
 
