@@ -19,7 +19,7 @@ from sklearn.svm import SVC
 def logistic_regression() -> None:
     """Tell malignant from benign with a scaled linear model."""
     breast_cancer, diagnosis = load_breast_cancer(return_X_y=True)
-    model = make_pipeline(StandardScaler(), LogisticRegression(C=0.5, max_iter=500))
+    model = make_pipeline(StandardScaler(), LogisticRegression(C=0.1))
     model.fit(breast_cancer, diagnosis)
 
 

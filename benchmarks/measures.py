@@ -131,6 +131,6 @@ GROUPS: Final = [
                 Measure("frame", "`search_runs` as a data frame"),
             ],
         )
-        for runs in (1_000, 30_000)
+        for runs in (200, 1_000, 30_000)
     ),
 ]

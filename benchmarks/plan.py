@@ -39,8 +39,8 @@ SCALES: Final = {
         name="full",
         starts=40,
         scripts=8,
-        mlflow_starts=5,
-        rounds=4,
+        mlflow_starts=4,
+        rounds=3,
         call={"batches": 200, "batch": 1_000, "calls": 100_000, "few": 2_000, "synchronous": 20},
         points=1_000_000,
         mlflow_points=20_000,
@@ -81,7 +81,7 @@ SCALES: Final = {
         mlflow_fits={},
         mlflow_fits_with_model={},
         hook={"batches": 5, "batch": 200},
-        reads={1_000: 1},
+        reads={200: 1},
         mlflow_reads={},
     ),
 }
@@ -157,6 +157,6 @@ def _read(scale: Scale) -> Iterator[Job]:
                     continue
                 shared = f"{group}_{tool}_{store}"
                 yield Job(group, f"read_build_{tool}", tool, 1, store, arguments, shared)
-                times = scale.rounds if tool == "autolog" and runs == 1_000 else 1
-                few = arguments if tool == "autolog" else {"runs": runs, "repeats": min(repeats, 3)}
+                times = scale.rounds if tool == "autolog" and runs <= 1_000 else 1
+                few = arguments if tool == "autolog" else {"runs": runs, "repeats": 3 if runs <= 1_000 else 1}
                 yield Job(group, f"read_{tool}", tool, times, store, few, shared)

@@ -212,13 +212,13 @@ def print_best(found: Sequence[Run], metric: str, direction: Direction, *, guess
     console = stdout()
     why = ", as the name suggests" if guessed else ""
     console.print(Text.assemble((text.line(metric), "bold"), (f": {direction.value} is best{why}", "dim")))
-    first = found[0].data.metrics[metric]
     table = Table.grid(padding=(0, GAP, 0, 0))
-    for place, run, style in zip(("best", "second"), found, ("bold green", ""), strict=False):
-        value = run.data.metrics[metric]
-        behind = f"{text.number(abs(first - value))} behind" if run is not found[0] else ""
+    values = [run.data.metrics[metric] for run in found]
+    lines = zip(("best", "second"), found, values, text.numbers(values), ("bold green", ""), strict=False)
+    for place, run, value, cell, style in lines:
+        behind = f"{text.number(abs(values[0] - value))} behind" if run is not found[0] else ""
         name = Text(text.line(run.info.run_name), style)
-        table.add_row(place, run.info.run_id[:ID_LENGTH], name, Text(text.number(value), style), behind)
+        table.add_row(place, run.info.run_id[:ID_LENGTH], name, Text(cell, style), behind)
     console.print(table)
 
 

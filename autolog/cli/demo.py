@@ -5,12 +5,14 @@ from __future__ import annotations
 import shlex
 import time
 from collections import Counter
+from collections.abc import Sequence
 
 from rich.table import Table
 from rich.text import Text
 
 import autolog
 from autolog.backend import Reader, RunQuery
+from autolog.cli.columns import ID_LENGTH
 from autolog.cli.compare import print_best, rank_runs
 from autolog.cli.direction import Direction
 from autolog.cli.lookup import PARENT_TAG, TOP_LEVEL, open_store
@@ -18,12 +20,13 @@ from autolog.cli.options import BackendOption
 from autolog.cli.output import GAP, progress, stdout
 from autolog.cli.runs import experiment_names, print_runs
 from autolog.config import load_settings
+from autolog.entities import Run
 from autolog.errors import BackendUnavailable, MissingDependency
 
 _EXPERIMENT = "demo"
 _METRIC = "training_accuracy_score"
 # Trainings are compared where they have learnt the same.
-_COMPARABLE = "datasets.name = 'breast_cancer'"
+_COMPARABLE = "dataset.name = 'breast_cancer'"
 _FLUSH_TIMEOUT = 60.0
 
 
@@ -47,35 +50,39 @@ def demo(backend: BackendOption = None) -> None:
             raise BackendUnavailable(f"{url} does not answer; `autolog sync` sends the runs once it does")
     option = "" if backend is None else f" --backend {shlex.quote(backend)}"
     with open_store(url) as reader:
-        _print_result(reader, began, option)
-    _print_next_steps(option)
+        ranked = _print_result(reader, began, option)
+    _print_next_steps(ranked, option)
 
 
-def _print_result(reader: Reader, began: int, option: str) -> None:
-    """Print the runs since a time and the best of those that compare, each below the command that does the same."""
+def _print_result(reader: Reader, began: int, option: str) -> Sequence[Run]:
+    """Print the runs since a time and the best that compare, each below a command that shows them.
+
+    Returns:
+        The best two.
+    """
     trained = f"start_time >= {began}"
     found = reader.search_runs(RunQuery(filter=f"{trained} AND {TOP_LEVEL}")).items
     children = reader.search_runs(RunQuery(filter=f"{trained} AND NOT {TOP_LEVEL}", params=False, metrics=False))
     counts = Counter(child.data.tags[PARENT_TAG] for child in children)
-    stdout().print(
-        f"{len(found)} trainings, recorded by autolog.enable() alone: autolog/demo.py has no line of logging"
-    )
+    stdout().print(f"Recorded {len(found)} trainings of autolog/demo.py, which has no line of logging.")
     _print_command(f"runs --limit {len(found)}{option}")
     print_runs(found, experiment_names(reader), counts=counts)
     _print_command(f'best {_METRIC} --filter "{_COMPARABLE}"{option}')
     ranked = rank_runs(reader, _METRIC, Direction.UP, None, f"{trained} AND {_COMPARABLE}")
     print_best(ranked, _METRIC, Direction.UP, guessed=True)
+    return ranked
 
 
 def _print_command(arguments: str) -> None:
     stdout().print(Text.assemble("\n", ("$ ", "dim"), (f"autolog {arguments}", "bold")), soft_wrap=True)
 
 
-def _print_next_steps(option: str) -> None:
+def _print_next_steps(ranked: Sequence[Run], option: str) -> None:
     steps = Table.grid(padding=(0, GAP, 0, 0))
     for command, purpose in (
         ("show last", "everything about the last run"),
-        ("runs --filter 'metrics.training_r2_score > 0'", "only some of the runs"),
+        (f"compare {' '.join(run.info.run_id[:ID_LENGTH] for run in ranked)}", "the two best side by side"),
+        ("runs --filter \"dataset.name = 'wine'\"", "only some of the runs"),
         ("exec train.py", "your own script, as it is"),
     ):
         steps.add_row(f"  autolog {command}{option}", Text(purpose, "dim"))

@@ -25,7 +25,7 @@ _BUSY_TIMEOUT: Final = 30.0
 _CONNECT_TIMEOUT: Final = 10
 
 _CORRUPTED: Final = ("file is not a database", "malformed", "unsupported file format")
-_PASSING: Final = ("locked", "busy", "full", "disk i/o error")
+_PASSING: Final = ("locked", "busy", "disk i/o error")
 _REFUSED: Final = ("authentication failed", "does not exist", "no password supplied", "no pg_hba.conf entry")
 # PostgreSQL: connection, integrity (a race), rollback, resources, state of an object, intervention, system.
 _PASSING_CLASSES: Final = frozenset({"08", "23", "40", "53", "55", "57", "58"})
@@ -161,23 +161,29 @@ def driver_errors(engine: Engine, location: Location) -> Iterator[None]:
 
 def _translate(error: Any, engine: Engine, location: Location) -> BackendError:
     driver: Any = engine.dialect.loaded_dbapi
-    reason = _first_line(error)
+    store, reason = f"the store {location.shown}", _first_line(error)
     if location.path is not None:
-        words = reason.lower()
-        if any(part in words for part in _CORRUPTED):
-            return StoreCorrupted(f"the store {location.shown} is damaged, or is not a SQLite database: {reason}")
-        if any(part in words for part in _PASSING):
-            return BackendUnavailable(f"the store {location.shown} cannot be used now: {reason}")
-        if "unable to open" in words or "readonly" in words:
-            return BackendError(
-                f"the store {location.shown} cannot be opened: {reason}; "
-                f"check that {location.path.parent} is a folder that you may write to",
-            )
-    elif isinstance(error, (driver.DataError, driver.ProgrammingError, driver.NotSupportedError)):
-        return BackendError(f"the store {location.shown} does not take what it was given: {reason}")
-    elif _is_passing(error):
-        return BackendUnavailable(f"the store {location.shown} cannot be used now: {reason}")
-    return BackendError(f"the store {location.shown} cannot be used: {reason}")
+        return _translate_sqlite(reason, store, location.path)
+    if isinstance(error, (driver.DataError, driver.ProgrammingError, driver.NotSupportedError)):
+        return BackendError(f"{store} does not take what it was given: {reason}")
+    if _is_passing(error):
+        return BackendUnavailable(f"{store} cannot be used now: {reason}")
+    return BackendError(f"{store} cannot be used: {reason}")
+
+
+def _translate_sqlite(reason: str, store: str, path: Path) -> BackendError:
+    words = reason.lower()
+    if any(part in words for part in _CORRUPTED):
+        return StoreCorrupted(f"{store} is damaged, or is not a SQLite database: {reason}")
+    if "full" in words:
+        return BackendUnavailable(f"{store} cannot grow: {reason}; make room on its disk")
+    if any(part in words for part in _PASSING):
+        return BackendUnavailable(f"{store} cannot be used now: {reason}")
+    if "unable to open" in words or "readonly" in words:
+        return BackendError(
+            f"{store} cannot be opened: {reason}; check that {path.parent} is a folder that you may write to"
+        )
+    return BackendError(f"{store} cannot be used: {reason}")
 
 
 def _is_passing(error: Any) -> bool:

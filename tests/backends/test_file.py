@@ -245,7 +245,7 @@ class TestDamage:
     @pytest.mark.parametrize("opened", [FileBackend, FileReader])
     def test_a_file_in_place_of_the_folder_is_an_error_that_names_it_once(self, tmp_path, opened):
         (tmp_path / "store").write_text("")
-        with pytest.raises(BackendError, match="^the store .* cannot be used: Not a directory; ") as raised:
+        with pytest.raises(BackendError, match=r"^the store .* cannot be used: Not a directory; ") as raised:
             opened(str(tmp_path / "store"))
         assert str(raised.value).count(str(tmp_path / "store")) == 1
 

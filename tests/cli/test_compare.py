@@ -41,19 +41,19 @@ def test_a_comparison_as_json_keeps_the_order_of_the_arguments(autolog):
 def test_the_best_run_is_found_and_the_guess_of_the_direction_is_said(autolog):
     shown = autolog("best", "loss").stdout
     assert shown.splitlines()[0] == "loss: lowest is best, as the name suggests"
-    assert line_of(shown, "best") == ["aaaa1111", "forest", "0.01"]
-    assert line_of(shown, "second") == ["bbbb2222", "logistic", "0.25", "0.24", "behind"]
+    assert line_of(shown, "best") == ["aaaa1111", "forest", "0.010000"]
+    assert line_of(shown, "second") == ["bbbb2222", "logistic", "0.25000", "0.24", "behind"]
     assert line_of(shown, "max_depth") == ["6"]
 
 
 def test_children_take_part_in_the_search_for_the_best(autolog):
-    assert line_of(autolog("best", "accuracy").stdout, "best") == ["cccc4444", "candidate", "0.99"]
+    assert line_of(autolog("best", "accuracy").stdout, "best") == ["cccc4444", "candidate", "0.99000"]
 
 
 def test_the_direction_and_the_field_of_runs_can_be_chosen(autolog):
     shown = autolog("best", "accuracy", "--min", "--filter", "params.seed = '0'", "--experiment", "iris").stdout
     assert shown.splitlines()[0] == "accuracy: lowest is best"
-    assert line_of(shown, "best") == ["bbbb2222", "logistic", "0.91"]
+    assert line_of(shown, "best") == ["bbbb2222", "logistic", "0.91000"]
 
 
 def test_a_run_whose_metric_is_nan_is_never_the_best(autolog):

@@ -87,3 +87,10 @@ def test_an_export_that_fails_leaves_the_old_file_alone(autolog, tmp_path):
     result = autolog("export", "-o", str(tmp_path / "no" / "runs.csv"))
     assert result.exit_code == 1
     assert result.stderr.startswith("error: No such file or directory")
+
+
+def test_a_source_that_is_not_there_is_an_error_and_nothing_is_made(autolog, tmp_path):
+    result = autolog("copy", f"file:{tmp_path / 'nowhere'}", f"file:{tmp_path / 'copy'}")
+    assert result.exit_code == 2
+    assert f"there is no store file:{tmp_path / 'nowhere'}" in result.stderr
+    assert not (tmp_path / "copy").exists()
