@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -78,6 +77,8 @@ def load_text(artifact_uri: str) -> str:
 def load_dict(artifact_uri: str) -> Any:
     """Return what an artifact holds as JSON. Raises NotFound, and InvalidParameter where it is no JSON."""
     try:
+        import json
+
         return json.loads(_read(artifact_uri))
     except ValueError as error:
         raise InvalidParameter(f"the artifact {artifact_uri!r} is no JSON: {error}") from error

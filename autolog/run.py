@@ -33,7 +33,7 @@ _pack = pack_point
 _MARK = POINT_MARK
 _now = time.time
 
-_active: ContextVar[tuple[ActiveRun, ...]] = ContextVar("autolog_active_runs", default=())
+active_runs: ContextVar[tuple[ActiveRun, ...]] = ContextVar("autolog_active_runs", default=())
 
 
 class ActiveRun:
@@ -320,20 +320,20 @@ class _LiveInfo(RunInfo, frozen=True, kw_only=True):
 
 def active_run() -> ActiveRun | None:
     """Return the innermost run that is active in this thread or task; None where none is."""
-    stack = _active.get()
+    stack = active_runs.get()
     return stack[-1] if stack else None
 
 
 def activate(run: ActiveRun) -> None:
     """Make a run the active one of this thread or task."""
-    _active.set((*_active.get(), run))
+    active_runs.set((*active_runs.get(), run))
 
 
 def deactivate(run: ActiveRun) -> None:
     """Make a run, and what was made active inside it, active no longer."""
-    stack = _active.get()
+    stack = active_runs.get()
     if run in stack:
-        _active.set(stack[: stack.index(run)])
+        active_runs.set(stack[: stack.index(run)])
 
 
 def to_status(status: RunStatus | str) -> RunStatus:

@@ -42,6 +42,7 @@ def training_metrics(estimator: Any, features: Any, targets: Any, weights: Any =
         Nothing for an estimator without targets or predictions, for several outputs,
         or where code that is not a known library's would be called.
     """
+    from sklearn import config_context
     from sklearn.base import is_classifier, is_regressor
 
     compute = _classifier_metrics if is_classifier(estimator) else _regressor_metrics
@@ -57,7 +58,9 @@ def training_metrics(estimator: Any, features: Any, targets: Any, weights: Any =
     if (count := _count_rows(features)) > MOST_ROWS:
         rows = MOST_ROWS
         features, targets, weights = (_sample(data, count) for data in (features, targets, weights))
-    with _random_state_kept(), warnings.catch_warnings():
+    # What fit has accepted need not be validated again, by every metric on its own.
+    trusting = config_context(assume_finite=True, skip_parameter_validation=True)
+    with _random_state_kept(), warnings.catch_warnings(), trusting:
         warnings.simplefilter("ignore")
         return TrainingMetrics(compute(_quiet(estimator), features, targets, weights), rows)
 

@@ -10,7 +10,7 @@ import pytest
 import autolog
 from autolog import lifecycle, surroundings, tracking
 from autolog.guard import _reported
-from autolog.run import _active
+from autolog.run import active_runs
 
 
 @pytest.fixture(autouse=True)
@@ -21,9 +21,9 @@ def isolated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("AUTOLOG_LOG_ENVIRONMENT", "0")
     monkeypatch.delenv("AUTOLOG_RUN_ID", raising=False)
     _reported.clear()
-    token = _active.set(())
+    token = active_runs.set(())
     yield
-    _active.reset(token)
+    active_runs.reset(token)
     autolog.disable()
     for run in lifecycle.open_runs():
         run.end("KILLED")

@@ -8,7 +8,7 @@ from typing import Any
 from autolog.api.runs import use_run
 from autolog.entities import Dataset, DatasetInput, InputTag
 from autolog.errors import InvalidParameter
-from autolog.run import active_run
+from autolog.run import active_runs
 from autolog.values import to_text
 
 
@@ -38,7 +38,7 @@ def log_metric(
         InvalidParameter: the value is not a number, or the step not an integer.
         NotFound: there is no run with the id.
     """
-    run = (active_run() or use_run()) if run_id is None else use_run(run_id)
+    run = stack[-1] if run_id is None and (stack := active_runs.get()) else use_run(run_id)
     run.log_metric(key, value, step, timestamp)
     if dataset is not None:
         run.log_inputs([_to_input(dataset)])

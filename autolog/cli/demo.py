@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shlex
+import shutil
+import sys
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -74,7 +77,14 @@ def _print_result(reader: Reader, began: int, option: str) -> Sequence[Run]:
 
 
 def _print_command(arguments: str) -> None:
-    stdout().print(Text.assemble("\n", ("$ ", "dim"), (f"autolog {arguments}", "bold")), soft_wrap=True)
+    stdout().print(Text.assemble("\n", ("$ ", "dim"), (f"{_program()} {arguments}", "bold")), soft_wrap=True)
+
+
+def _program() -> str:
+    """Return what to type for this program: its name, or its path where a shell would not find it by name."""
+    if shutil.which("autolog") is not None:
+        return "autolog"
+    return shlex.quote(os.path.relpath(sys.argv[0]))
 
 
 def _print_next_steps(ranked: Sequence[Run], option: str) -> None:
@@ -85,6 +95,6 @@ def _print_next_steps(ranked: Sequence[Run], option: str) -> None:
         ("runs --filter \"dataset.name = 'wine'\"", "only some of the runs"),
         ("exec train.py", "your own script, as it is"),
     ):
-        steps.add_row(f"  autolog {command}{option}", Text(purpose, "dim"))
+        steps.add_row(f"  {_program()} {command}{option}", Text(purpose, "dim"))
     stdout().print(Text("\nNext", "bold"))
     stdout().print(steps)

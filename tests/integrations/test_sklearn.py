@@ -31,7 +31,7 @@ from sklearn.svm import SVC
 
 import autolog
 from autolog.entities import Run, RunStatus
-from autolog.run import _active
+from autolog.run import active_runs
 
 
 @pytest.fixture(autouse=True)
@@ -283,7 +283,7 @@ def test_a_training_goes_into_the_run_that_its_launcher_names_and_does_not_end_i
 ) -> None:
     launcher = autolog.start_run(run_name="launcher")
     autolog.flush(30)
-    _active.set(())
+    active_runs.set(())
     monkeypatch.setenv("AUTOLOG_RUN_ID", launcher.info.run_id)
     LogisticRegression(max_iter=500, C=0.3).fit(*load_iris(return_X_y=True))
     LogisticRegression(max_iter=500, C=0.4).fit(*load_iris(return_X_y=True))

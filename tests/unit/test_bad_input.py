@@ -108,7 +108,8 @@ def test_an_explicit_call_says_why_a_store_cannot_be_read(bad, tmp_path):
     with pytest.raises(AutologError) as raised:
         autolog.Client(url).get_run("a")
     assert_is_a_sentence(raised.value)
-    assert not isinstance(raised.value, NotFound)
+    # Where nothing is, an empty store is read.
+    assert isinstance(raised.value, NotFound) == (bad in {proc, proc_database})
 
 
 TRAINING = """
@@ -270,9 +271,7 @@ def test_a_training_is_unharmed_by_a_full_disk(small_disk, tmp_path, monkeypatch
     assert (recorded.returncode, recorded.stdout) == (unrecorded.returncode, unrecorded.stdout)
     why, left = recorded.stderr.splitlines()
     if what == "store":
-        assert re.match(
-            r"the backend cannot be written \(the store .*/runs cannot grow: .*; make room on its disk", why
-        )
+        assert re.match(r"the backend cannot be written \(the store .*/runs cannot grow: .*; make room on its", why)
         assert "autolog sync" in left
     else:
         assert re.match(r"the spool folder .* cannot be written \(No space left on device\)", why)
