@@ -111,7 +111,7 @@ def _imports(facts: dict[str, Any]) -> Iterator[str]:
 def _reproduction() -> Iterator[str]:
     yield "## How to reproduce"
     yield ""
-    yield "```sh"
+    yield "```console"
     yield "make bench         # under 12 minutes"
     yield "make bench-quick   # under 3 minutes"
     yield "```"
