@@ -9,6 +9,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
 
 from rich.table import Table
 from rich.text import Text
@@ -84,7 +85,8 @@ def _program() -> str:
     """Return what to type for this program: its name, or its path where a shell would not find it by name."""
     if shutil.which("autolog") is not None:
         return "autolog"
-    return shlex.quote(os.path.relpath(sys.argv[0]))
+    started = Path(sys.argv[0])
+    return "python -m autolog" if started.name == "__main__.py" else shlex.quote(os.path.relpath(started))
 
 
 def _print_next_steps(ranked: Sequence[Run], option: str) -> None:
