@@ -14,8 +14,10 @@ from pathlib import Path
 # What `make test` can afford: under two minutes for both runs.
 PART = (
     "sklearn.tests.test_pipeline",
-    "sklearn.linear_model.tests.test_ridge",
     "sklearn.linear_model.tests.test_base",
+    "sklearn.ensemble.tests.test_forest::test_classification_toy",
+    "sklearn.ensemble.tests.test_forest::test_regression_criterion",
+    "sklearn.ensemble.tests.test_forest::test_warm_start",
     "sklearn.model_selection.tests.test_search",
     "sklearn.tests.test_base",
     "sklearn.tests.test_metadata_routing",
