@@ -73,29 +73,43 @@ def resolve_backend(url: str | os.PathLike[str]) -> str:
     for prefix in ("file:", "sqlite:///"):
         path, mark, query = text.removeprefix(prefix).partition("?")
         if text.startswith(prefix) and not path.startswith(("/", ":memory:")):
-            return f"{prefix}{Path(path).resolve()}{mark}{query}"
+            return f"{prefix}{_make_absolute(path)}{mark}{query}"
     if "://" not in text and not text.startswith("file:"):
         scheme, colon, _ = text.partition(":")
         if not colon or len(scheme) == 1 or "/" in scheme:
-            return f"file:{Path(text).resolve()}"
+            return f"file:{_make_absolute(text)}"
     return text
+
+
+def _make_absolute(path: str) -> Path:
+    try:
+        return Path(path).resolve()
+    except FileNotFoundError:
+        raise InvalidParameter(
+            f"the folder {path!r} is relative to a working folder that is gone; give the backend an absolute path"
+        ) from None
 
 
 def default_spool() -> Path:
     """Return the folder that journals live in: AUTOLOG_SPOOL, else below the user's cache folder."""
     if spool := os.environ.get("AUTOLOG_SPOOL"):
-        return Path(spool).expanduser()
-    if sys.platform == "win32":
-        base = os.environ.get("LOCALAPPDATA")
-    elif sys.platform == "darwin":
-        base = str(Path("~/Library/Caches").expanduser())
-    else:
-        base = os.environ.get("XDG_CACHE_HOME") or str(Path("~/.cache").expanduser())
-    if not base or base.startswith("~"):
+        return Path(spool).expanduser().absolute()
+    try:
+        base = _cache_folder()
+    except RuntimeError:
+        # A user without a home, as in many containers.
         import tempfile
 
-        base = str(Path(tempfile.gettempdir()) / f"autolog-{_user_number()}")
-    return Path(base) / "autolog" / "spool"
+        base = Path(tempfile.gettempdir()) / f"autolog-{_user_number()}"
+    return base / "autolog" / "spool"
+
+
+def _cache_folder() -> Path:
+    if sys.platform == "win32" and "LOCALAPPDATA" in os.environ:
+        return Path(os.environ["LOCALAPPDATA"])
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Caches"
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
 
 
 def _user_number() -> int:

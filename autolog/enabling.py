@@ -14,6 +14,7 @@ from autolog.config import load_settings
 from autolog.guard import Strictness, guard
 from autolog.hooks import Integration
 from autolog.integrations import find_third_party, load_integration, load_integrations
+from autolog.late_imports import importing
 
 logger = logging.getLogger("autolog")
 
@@ -130,9 +131,12 @@ def _discover(exclude: Collection[str]) -> None:
 
     def discover() -> None:
         with guard("looking for integrations of third parties"):
-            for name, target in find_third_party().items():
+            with importing():
+                targets = find_third_party()
+            for name, target in targets.items():
                 if name not in exclude:
-                    found = load_integration(target)
+                    with importing():
+                        found = load_integration(target)
                     with _turn:
                         if _installed:
                             _install(found)

@@ -20,7 +20,8 @@ class Strictness:
 class guard:  # noqa: N801  it reads as a statement, as contextlib's do
     """Run a block of autolog's own code so that its errors stay inside.
 
-    Only ``Exception`` is caught: ``KeyboardInterrupt`` and the like are the user's.
+    ``KeyboardInterrupt`` and the like are the user's and pass; a ``SystemExit`` can only come from code of the user's
+    that we called, and must not end the training that we called it for.
     Each place reports its first error and is silent about later ones.
 
     Args:
@@ -38,7 +39,7 @@ class guard:  # noqa: N801  it reads as a statement, as contextlib's do
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> bool:
-        if not isinstance(error, Exception) or Strictness.enabled:
+        if not isinstance(error, (Exception, SystemExit)) or Strictness.enabled:
             return False
         if self.where not in _reported:
             _reported.add(self.where)

@@ -36,6 +36,8 @@ from autolog.segments import (
 
 logger = logging.getLogger("autolog")
 
+OUT_OF_SPACE: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
+
 # Small first, so that a script that logs ten points does not cost megabytes; then large, so that rotation is rare.
 _FIRST_POINTS: Final = 4_096
 _MOST_POINTS: Final = 65_536
@@ -110,8 +112,7 @@ class Journal:
         if owns_run and (isinstance(fact, RunCreated) or (isinstance(fact, RunUpdated) and fact.status is not None)):
             # Recovery must know which runs this process left open, even when the facts themselves are gone.
             self._append_frame("index", encode(RunUpdated(run_id=fact.run_id, status=fact.status)))
-        if self._append_frame("facts", encode(fact)):
-            self._facts_count += 1
+        self._append_frame("facts", encode(fact))
 
     def define_series(self, run_id: str, key: str) -> int:
         """Give a metric of a run its number in the point stream."""
@@ -143,11 +144,15 @@ class Journal:
         points = self._points
         return Position(self._facts_count, points.base + points.used() // POINT_SIZE)
 
-    def close(self, *, remove: bool) -> None:
-        """Unmap the segments and give the lock back; ``remove`` deletes a journal of which nothing is left."""
+    def close(self) -> None:
+        """Unmap the segments: nothing can be appended any more."""
         self.closed = True
-        for segment in (self._index, self._facts, self._points):
-            segment.close()
+        with self._turn:
+            for segment in (self._index, self._facts, self._points):
+                segment.close()
+
+    def release(self, *, remove: bool) -> None:
+        """Give the lock back; ``remove`` deletes a journal of which nothing is left."""
         if remove:
             import shutil
 
@@ -160,18 +165,22 @@ class Journal:
         with contextlib.suppress(Exception):
             self._lock.release()
 
-    def _append_frame(self, stream: str, payload: bytes) -> bool:
+    def _append_frame(self, stream: str, payload: bytes) -> None:
         record = frame(payload)
         with self._turn:
+            if self.closed:
+                self.dropped += 1
+                return
             segment: Segment = getattr(self, f"_{stream}")
             if not segment.has_room(len(record)):
                 next_segment = self._rotate_frames(stream, segment, len(record))
                 if next_segment is None:
                     self.dropped += 1
-                    return False
+                    return
                 segment = next_segment
             segment.write(record)
-            return True
+            if stream == "facts":
+                self._facts_count += 1
 
     def _rotate_frames(self, stream: str, full: Segment, size: int) -> Segment | None:
         base = self._facts_count if stream == "facts" else 0
@@ -183,6 +192,8 @@ class Journal:
 
     def _rotate_points(self, full: Segment) -> bool:
         with self._turn:
+            if self.closed:
+                return False
             if self._points is not full:
                 return True
             held = (full.size - HEADER_SIZE) // POINT_SIZE

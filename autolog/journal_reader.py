@@ -16,7 +16,7 @@ from autolog.backend import Batch, Points, Position
 from autolog.entities import RunStatus
 from autolog.errors import JournalError
 from autolog.events import Fact, RunUpdated, SeriesDefined, decode
-from autolog.segments import HEADER_SIZE, POINT_MARK, POINT_SIZE, SegmentView, list_segments
+from autolog.segments import HEADER_SIZE, POINT_MARK, POINT_SIZE, SegmentView, is_unborn, list_segments
 
 if TYPE_CHECKING:
     import numpy
@@ -139,17 +139,14 @@ class _FrameStream:
             # Whether a later segment exists must be known before the end of this one is looked at:
             # afterwards a record might still have been appended in between.
             is_last = not self._has_later_segment()
-            torn = False
-            for payload, offset in view.frames(self._offset):
+            for payload, offset in view.frames(self._offset, finished=self._finished):
                 if payload is None:
-                    torn = True
-                    break
+                    self.damage.append(f"{view.path.name}: what lies from byte {self._offset} to {offset} is damaged")
+                else:
+                    self._decode(payload, taken)
                 self._offset = offset
-                self._decode(payload, taken)
                 if most is not None and len(taken) >= most:
                     return taken
-            if torn and (self._finished or not is_last):
-                self.damage.append(f"{view.path.name}: a record after byte {self._offset} is damaged")
             if is_last:
                 break
             self._done.append((view.path, self.position))
@@ -188,7 +185,8 @@ class _FrameStream:
                 if not self._finished:
                     return None
                 self._last = path.name
-                self.damage.append(str(error))
+                if not is_unborn(path):
+                    self.damage.append(str(error))
                 continue
             self._last = path.name
             if view.truncated:
@@ -282,7 +280,8 @@ class _PointStream:
                 if not self._finished:
                     return False
                 self._last = path.name
-                self.damage.append(str(error))
+                if not is_unborn(path):
+                    self.damage.append(str(error))
                 continue
             self._last = path.name
             if view.truncated:
@@ -369,3 +368,18 @@ def write_committed(folder: Path, position: Position) -> None:
         os.write(descriptor, _COMMITTED.pack(*position))
     finally:
         os.close(descriptor)
+
+
+def count_left(folder: Path) -> int:
+    """Return how many records of a journal no backend is known to hold.
+
+    Raises:
+        JournalError: the journal cannot be read.
+    """
+    reader = JournalReader(folder)
+    try:
+        while reader.read() is not None:
+            pass
+        return max(0, sum(reader.position) - sum(read_committed(folder)))
+    finally:
+        reader.close()

@@ -23,7 +23,10 @@ class ProcessLock:
 
     def acquire(self) -> bool:
         """Take the lock if nobody holds it; return whether this process has it now."""
-        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o600)
+        try:
+            descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o600)
+        except OSError:
+            return False
         try:
             _lock(descriptor)
         except OSError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import logging
 import os
+import sys
 import threading
 import time
 import weakref
@@ -17,7 +18,8 @@ from autolog.config import Settings
 from autolog.errors import JournalError
 from autolog.events import Fact
 from autolog.guard import guard
-from autolog.journal import Journal
+from autolog.journal import OUT_OF_SPACE, Journal
+from autolog.journal_reader import count_left
 from autolog.late_imports import importing
 from autolog.writer import Writer, WriterThread
 
@@ -85,8 +87,16 @@ class Recorder:
             self.drop()
             return
         path = journal.stage()
-        fill(path)
-        journal.append(fact(path.name))
+        try:
+            fill(path)
+        except OSError as error:
+            path.unlink(missing_ok=True)
+            if error.errno not in OUT_OF_SPACE:
+                raise
+            logger.warning("the spool %s has no room for a file (%s); it is not logged", journal.folder.parent, error)
+            self.drop()
+        else:
+            journal.append(fact(path.name))
 
     def watch_fork(self, member: ForkAware) -> None:
         """Tell an object, for as long as it lives, when a forked child begins."""
@@ -124,28 +134,35 @@ class Recorder:
         _RECORDERS.discard(self)
         if journal is None:
             return 0
+        # What a thread that runs on logs from here on goes into a new journal, for recovery to find.
         position = journal.position()
+        journal.close()
         if thread is not None:
             thread.wait(position, max(0.0, deadline - time.monotonic()))
-            thread.stop(max(0.05, deadline - time.monotonic()))
-            committed = thread.committed
-        else:
-            committed = self._drain(journal) if position != Position() else position
-        left = (position.facts - committed.facts) + (position.points - committed.points)
-        journal.close(remove=left == 0)
+            if not thread.stop(max(0.05, deadline - time.monotonic())):
+                # It hangs in the backend. The journal stays locked by this process, and so its own, until it ends.
+                return max(1, count_left(journal.folder))
+        # Another thread may have appended between the two lines above: what counts is in the files.
+        left = count_left(journal.folder)
+        if left and (thread is None or thread.error is None):
+            self._drain(journal, deadline)
+            left = count_left(journal.folder)
+        journal.release(remove=left == 0)
         return left
 
-    def _drain(self, journal: Journal) -> Position:
-        # Where no thread could be started, at the interpreter's end, the work is done here.
-        writer = self._make_writer(journal)
+    def _drain(self, journal: Journal, deadline: float) -> None:
+        # Where no thread could be started, or one has missed the last records, the work is done here.
         try:
-            while writer.step():
+            writer = self._make_writer(journal)
+        except JournalError:
+            return
+        try:
+            while time.monotonic() < deadline and writer.step():
                 pass
         except Exception:
             logger.debug("writing at the end failed", exc_info=True)
         finally:
             writer.close()
-        return writer.committed
 
     def _open(self) -> Journal | None:
         with self._turn:
@@ -158,6 +175,9 @@ class Recorder:
                     logger.warning("%s; nothing is recorded until then", error)
                 self._retry_at = time.monotonic() + _RETRY_AFTER
                 return None
+            # fsspec needs it; it sets up for forks, and must not do so on a thread of ours while a fork waits for us.
+            import concurrent.futures.thread  # noqa: F401
+
             self._journal = journal
             self._start(journal)
             return journal
@@ -170,7 +190,8 @@ class Recorder:
             logger.debug("no thread can be started; records are written at the end")
         else:
             self._thread = thread
-            self._recover_others(journal)
+            with guard("recovering what earlier processes left"):
+                self._recover_others(journal)
 
     def _recover_others(self, journal: Journal) -> None:
         if any(other.name != journal.id for other in self.settings.spool.iterdir()):
@@ -187,6 +208,10 @@ class Recorder:
         self._lost = 0
         if journal is not None:
             journal.abandon()
+        # A process of multiprocessing's ends without running what atexit has; this runs once it has set itself up.
+        processes = sys.modules.get("multiprocessing.util")
+        if processes is not None:
+            processes.register_after_fork(self, _close_with_process)
         for member in list(self._on_fork):
             member.begin_child()
 
@@ -196,6 +221,12 @@ class ForkAware(Protocol):
 
     def begin_child(self) -> None:
         """Forget it, in a forked child."""
+
+
+def _close_with_process(recorder: Recorder) -> None:
+    from multiprocessing.util import Finalize
+
+    Finalize(recorder, recorder.close, args=(recorder.settings.exit_timeout,), exitpriority=1)
 
 
 def _recover(spool: Path) -> None:

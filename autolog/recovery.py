@@ -6,10 +6,12 @@ import contextlib
 import logging
 import os
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import Final
 
 from autolog.backend import Backend, Batch, Position
 from autolog.config import default_spool
@@ -19,12 +21,13 @@ from autolog.events import RunUpdated
 from autolog.journal import JournalInfo, host_name, is_own_journal, read_info
 from autolog.journal_reader import JournalReader, read_committed
 from autolog.liveness import ProcessLock
-from autolog.writer import Writer
+from autolog.segments import list_segments
+from autolog.writer import DAMAGED, Writer
 
 logger = logging.getLogger("autolog")
 
-# Journals that could not be read whole are kept here after what was intact has been sent.
-DAMAGED = "damaged"
+# A folder without a journal in it that is younger than this many seconds may be about to get one.
+_YOUNG: Final = 60.0
 
 
 @dataclass(frozen=True)
@@ -60,13 +63,16 @@ class Recovered:
 
 def scan(spool: Path | None = None) -> list[JournalState]:
     """Describe every journal of the spool, oldest first; nothing is changed."""
-    return [_describe(folder) for folder in _journal_folders(spool or default_spool())]
+    folders = _journal_folders(spool or default_spool())
+    return [_describe(folder) for folder in folders if is_own_journal(folder.name) or not _is_empty(folder)]
 
 
 def recover(
     spool: Path | None = None,
     backend: str | None = None,
     progress: Callable[[str, int], None] | None = None,
+    *,
+    any_host: bool = False,
 ) -> list[Recovered]:
     """Send what dead processes of this machine left in the spool, and close the runs that they left open.
 
@@ -75,8 +81,9 @@ def recover(
 
     Args:
         spool: the folder of journals; the default one where it is not given.
-        backend: only journals for the store at this URL.
+        backend: only journals for the store at this URL, and those that do not say any more where they belong.
         progress: is called with a journal's id and how many of its records have been sent so far.
+        any_host: also journals of other machines, which must be gone: their locks cannot be trusted from here.
 
     Returns:
         An entry for every journal of a dead process.
@@ -84,21 +91,42 @@ def recover(
     where = spool or default_spool()
     done = []
     for folder in _journal_folders(where):
-        try:
-            info = read_info(folder)
-        except JournalError as error:
-            logger.debug("%s", error)
-            continue
-        if is_own_journal(info.journal) or info.host != host_name() or backend not in {None, info.backend}:
+        if is_own_journal(folder.name) or _is_empty(folder):
             continue
         lock = ProcessLock(folder / "alive")
         if not lock.acquire():
             continue
         try:
-            done.append(_recover(folder, info, progress))
+            outcome = _recover_or_say_why_not(folder, backend, progress, any_host=any_host)
+            if outcome is not None:
+                done.append(outcome)
         finally:
             lock.release()
     return done
+
+
+def _recover_or_say_why_not(
+    folder: Path, backend: str | None, progress: Callable[[str, int], None] | None, *, any_host: bool
+) -> Recovered | None:
+    try:
+        info = read_info(folder)
+    except JournalError as error:
+        if backend is None:
+            hint = "say where its records belong: autolog sync --backend URL"
+            return Recovered(folder.name, "", error=f"{error}; {hint}")
+        info = JournalInfo(journal=folder.name, backend=backend, pid=0, host=host_name(), started=0)
+    if backend not in {None, info.backend}:
+        return None
+    if info.host != host_name() and not any_host:
+        return Recovered(
+            info.journal,
+            info.backend,
+            error=f"it is of the machine {info.host!r}; run autolog sync there, or, if that is gone, with --any-host",
+        )
+    try:
+        return _recover(folder, info, progress)
+    except Exception as error:  # noqa: BLE001  the next journal must have its turn
+        return Recovered(info.journal, info.backend, error=f"{type(error).__name__}: {error}")
 
 
 def _recover(folder: Path, info: JournalInfo, progress: Callable[[str, int], None] | None) -> Recovered:
@@ -219,6 +247,16 @@ def _size(folder: Path) -> int:
         with contextlib.suppress(FileNotFoundError):
             size += path.stat().st_size if path.is_file() else 0
     return size
+
+
+def _is_empty(folder: Path) -> bool:
+    """Say whether there is nothing to recover: the folder has just been made, or another has just finished with it."""
+    if (folder / "journal.json").exists() or list_segments(folder, "facts") or list_segments(folder, "points"):
+        return False
+    with contextlib.suppress(OSError):
+        if time.time() - folder.stat().st_mtime > _YOUNG:
+            shutil.rmtree(folder, ignore_errors=True)
+    return True
 
 
 def _is_alive(folder: Path) -> bool:

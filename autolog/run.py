@@ -95,7 +95,7 @@ class ActiveRun:
         """
         try:
             series = self._series[key]
-            seconds = _now() if timestamp is None else timestamp / 1000
+            seconds = _now() if timestamp is None else to_timestamp(timestamp) / 1000
             if step is None:
                 step = 0
             self._journal.write_point(  # type: ignore[union-attr]  # None is what the except is for
@@ -271,7 +271,13 @@ class ActiveRun:
         self._recorder.record(fact)
 
     def _introduce(self) -> None:
-        """In a forked child: say in its own journal first which run this is; the parent's may reach the store later."""
+        """Say in a journal other than the first which run this is, since the first may reach the store later.
+
+        There is another in a forked child, and after the process has closed the first at its end.
+        """
+        if self._journal is not None and self._journal.closed:
+            self._is_introduced = False
+            self._journal = None
         if not self._is_introduced and self.created is not None:
             self._is_introduced = True
             self.tracking.announce(self.experiment)

@@ -60,6 +60,11 @@ def list_segments(folder: Path, stream: str) -> list[Path]:
     return sorted(folder.glob(f"{stream}-*.segment"))
 
 
+def is_unborn(path: Path) -> bool:
+    """Say whether a segment's process ended before it had written the header, and so before any record."""
+    return not path.read_bytes().strip(b"\0")
+
+
 class Segment:
     """A segment that this process appends to.
 
@@ -142,23 +147,36 @@ class SegmentView:
         self.truncated = size < declared
         self.size = size
 
-    def frames(self, offset: int) -> Iterator[tuple[bytes | None, int]]:
+    def frames(self, offset: int, *, finished: bool) -> Iterator[tuple[bytes | None, int]]:
         """Yield the records from an offset on, each as (payload, offset after it).
 
-        The stream ends quietly where nothing has been written yet; a record that is torn or damaged
-        is yielded as (None, its offset), and is the last.
+        Where nothing has been written yet, the stream ends. In a segment that is finished, what lies between
+        damage, or a hole, and the next whole record is yielded as (None, offset of that record).
         """
         while offset + _FRAME.size <= self.size:
-            length, check = _FRAME.unpack_from(self.map, offset)
-            if not length:
+            payload = self._frame_at(offset)
+            if payload is not None:
+                offset += _FRAME.size + len(payload) + -(len(payload) + _FRAME.size) % _FRAME_ALIGNMENT
+                yield payload, offset
+                continue
+            rest = self.map[offset:]
+            if not finished or rest.count(0) == len(rest):
                 return
-            start = offset + _FRAME.size
-            payload = self.map[start : start + length]
-            if len(payload) != length or zlib.crc32(payload) != check:
-                yield None, offset
-                return
-            offset = start + length + -(length + _FRAME.size) % _FRAME_ALIGNMENT
-            yield payload, offset
+            offset = self._next_frame(offset + _FRAME_ALIGNMENT)
+            yield None, offset
+
+    def _frame_at(self, offset: int) -> bytes | None:
+        length, check = _FRAME.unpack_from(self.map, offset)
+        start = offset + _FRAME.size
+        if not 0 < length <= self.size - start:
+            return None
+        payload: bytes = self.map[start : start + length]
+        return payload if zlib.crc32(payload) == check else None
+
+    def _next_frame(self, offset: int) -> int:
+        while offset + _FRAME.size <= self.size and self._frame_at(offset) is None:
+            offset += _FRAME_ALIGNMENT
+        return min(offset, self.size)
 
     @property
     def capacity(self) -> int:

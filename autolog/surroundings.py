@@ -80,7 +80,7 @@ class _Observer:
         with importing():
             from autolog.system_metrics import SystemSampler
 
-        sampler = SystemSampler()
+            sampler = SystemSampler()
         step = 0
         while True:
             time.sleep(SAMPLING_INTERVAL)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from typing import Any, Final
 
@@ -10,6 +11,8 @@ from autolog.errors import InvalidParameter
 
 _RUN_ID: Final = re.compile(r"[A-Za-z0-9][\w\-]{0,255}", re.ASCII)
 _INT64: Final = 2**63
+# In milliseconds: the end of the year 9999, up to which every library and database tells the time.
+_LATEST: Final = 253_402_300_799_999
 
 
 def to_metric_value(key: object, value: Any) -> float:
@@ -19,10 +22,9 @@ def to_metric_value(key: object, value: Any) -> float:
         InvalidParameter: it is a text, or nothing that ``float`` converts.
     """
     if not isinstance(value, (str, bytes)):
-        try:
+        # Whatever the user's own __float__ raises, the value is not a number.
+        with contextlib.suppress(Exception):
             return float(value)
-        except (TypeError, ValueError, OverflowError, RuntimeError):
-            pass
     raise InvalidParameter(
         f"the metric {key!r} has the value {shorten(value)} of type {type(value).__name__}, which is not a number; "
         "log texts with log_param or set_tag"
@@ -44,12 +46,11 @@ def to_step(key: object, step: Any) -> int:
 
 def to_timestamp(timestamp: Any) -> float:
     """Return a time in milliseconds since the epoch."""
-    try:
-        return float(timestamp)
-    except (TypeError, ValueError, OverflowError):
-        raise InvalidParameter(
-            f"the timestamp {shorten(timestamp)} is not a number of milliseconds since the epoch"
-        ) from None
+    with contextlib.suppress(TypeError, ValueError, OverflowError):
+        number = float(timestamp)
+        if abs(number) <= _LATEST:
+            return number
+    raise InvalidParameter(f"the timestamp {shorten(timestamp)} is not a number of milliseconds since the epoch")
 
 
 def to_view(view: ViewType | str | int) -> ViewType:
@@ -67,7 +68,12 @@ def to_view(view: ViewType | str | int) -> ViewType:
 
 def to_text(value: Any) -> str:
     """Return a param's or tag's value as text, of any length; a lone surrogate, which has no encoding, becomes ?."""
-    text = value if type(value) is str else str(value)
+    try:
+        text = value if type(value) is str else str(value)
+    except Exception as error:
+        raise InvalidParameter(
+            f"a value of type {type(value).__name__} cannot be logged: its text cannot be had ({type(error).__name__})"
+        ) from error
     if not text.isascii():
         try:
             text.encode()

@@ -127,7 +127,8 @@ class SubclassPatch:
         self._hook = self._make_init_subclass()
         base.__init_subclass__ = self._hook  # type: ignore[method-assign]
         for cls in (base, *_subclasses(base)):
-            self._wrap_in(cls)
+            with guard(f"hooking {cls.__module__}.{cls.__qualname__}"):
+                self._wrap_in(cls)
 
     def undo(self) -> None:
         """Take the wrappers off every class."""
@@ -139,7 +140,8 @@ class SubclassPatch:
         for cls in list(self._classes):
             holder, name, wrapper = self._find(cls)
             if isinstance(wrapper, HookWrapper):
-                setattr(holder, name, wrapper.__wrapped__)
+                with guard(f"taking the hook off {cls.__module__}.{cls.__qualname__}"):
+                    setattr(holder, name, wrapper.__wrapped__)
 
     def _make_init_subclass(self) -> Any:
         base: Any = self._base

@@ -6,7 +6,7 @@ so that it runs as well in a thread of that process as in another, while the pro
 
 from __future__ import annotations
 
-import contextlib
+import errno
 import logging
 import os
 import threading
@@ -22,11 +22,18 @@ from autolog.errors import AutologError
 from autolog.events import ArtifactLogged
 from autolog.journal_reader import JournalReader, write_committed
 from autolog.late_imports import importing
+from autolog.values import shorten
 
 if TYPE_CHECKING:
     from autolog.artifact_store import ArtifactStore
 
 logger = logging.getLogger("autolog")
+
+# What could not be stored or read is kept in this folder of the spool.
+DAMAGED: Final = "damaged"
+
+# A file system that answers so will answer so again: the name is too long, or a folder is where a file should be.
+_NEVER: Final = frozenset({errno.EEXIST, errno.EISDIR, errno.ENOTDIR, errno.ENAMETOOLONG, errno.EINVAL, errno.ELOOP})
 
 # Seconds. What is logged in the first moments of a script should be seen soon; after that, larger batches are cheaper.
 _FIRST_DELAY: Final = 0.05
@@ -107,7 +114,26 @@ class Writer:
         if not staged.exists():
             # Stored in an earlier try of the same batch, which failed after it.
             return None
-        return store.put(staged, fact.path)
+        try:
+            return store.put(staged, fact.path)
+        except OSError as error:
+            if error.errno not in _NEVER:
+                raise
+            self._set_aside(staged, fact, error)
+            return None
+
+    def _set_aside(self, staged: Path, fact: ArtifactLogged, error: OSError) -> None:
+        """Keep a file that its store will never take, so that it does not hold up what comes after it."""
+        aside = self.reader.folder.parent / DAMAGED
+        aside.mkdir(mode=0o700, exist_ok=True)
+        kept = staged.replace(aside / f"{self.reader.folder.name}-{staged.name}")
+        logger.warning(
+            "the artifact %s of the run %s cannot be stored (%s); its content is kept as %s",
+            shorten(fact.path),
+            fact.run_id,
+            error.strerror,
+            kept,
+        )
 
 
 class WriterThread:
@@ -191,12 +217,8 @@ class WriterThread:
         if self._writer is None:
             with importing():
                 import numpy  # noqa: F401
-
-                # fsspec needs it, and it cannot be imported once the interpreter shuts down: as early as can be.
-                with contextlib.suppress(RuntimeError):
-                    import concurrent.futures.thread  # noqa: F401
             self._writer = self._make_writer()
-        while self._writer.step():
+        while not (moved and self._stop) and self._writer.step():
             moved = True
             self.error = None
             if self._complained:

@@ -57,5 +57,6 @@ def check_folder(path: Path) -> None:
     for place in (path, *path.parents):
         if place.is_dir():
             return
-        if place.exists():
+        # Another process may have made the folder since the last line.
+        if place.exists() and not place.is_dir():
             raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(place))

@@ -12,6 +12,9 @@ from autolog.entities import Dataset, DatasetInput, InputTag
 from autolog.guard import guard
 from autolog.hooks import Call, Hook, Integration
 from autolog.run import ActiveRun
+from autolog.trust import is_known_code
+
+_PLAIN: Final = (str, int, float, bool, bytes, complex, type(None))
 
 sklearn: Final = Integration("sklearn", requires="scikit-learn>=1.4")
 
@@ -91,42 +94,63 @@ def name_run(estimator: Any) -> str:
     """Return the estimator's class, and in brackets that of what it wraps: ``GridSearchCV(SVC)``."""
     name = type(estimator).__name__
     steps = getattr(estimator, "steps", None)
-    inner = steps[-1][1] if isinstance(steps, list) and steps else estimator.get_params(deep=False).get("estimator")
-    return f"{name}({name_run(inner)})" if hasattr(inner, "get_params") else name
+    inner = steps[-1][1] if isinstance(steps, list) and steps else read_params(estimator, deep=False).get("estimator")
+    return f"{name}({name_run(inner)})" if is_estimator(inner) else name
 
 
 def describe_params(estimator: Any) -> dict[str, str]:
     """Return what ``get_params(deep=True)`` gives as texts; of a search without the params of what it tunes."""
-    deep = not hasattr(estimator, "cv")
     described = {}
-    for key, value in estimator.get_params(deep=deep).items():
+    for key, value in read_params(estimator, deep=not hasattr(estimator, "cv")).items():
         with guard(f"describing the param {key}"):
             described[key] = describe_value(value)
     return described
+
+
+def read_params(estimator: Any, *, deep: bool) -> dict[str, Any]:
+    """Return an estimator's params; a ``get_params`` of the user's own is not called, since it may do anything."""
+    if is_known_code(type(estimator).get_params):
+        params: dict[str, Any] = estimator.get_params(deep=deep)
+        return params
+    return {name: value for name, value in vars(estimator).items() if not name.startswith("_")}
+
+
+def is_estimator(value: Any) -> bool:
+    """Say whether a value is an estimator rather than a class of them or something else."""
+    return not isinstance(value, type) and hasattr(type(value), "get_params")
 
 
 def describe_value(value: Any) -> str:
     """Return a param as a text of one line that is the same in every run with the same settings.
 
     A nested estimator is its class's name, since its params stand beside it, and a function is its full name:
-    the representations of both are slow, long, or different each time.
+    the representations of both are slow, long, or different each time. So is an object of the user's own,
+    whose representation may do anything.
     """
-    if isinstance(value, (str, int, float, bool, type(None))):
+    if type(value) in _PLAIN:
         return str(value)
-    if hasattr(value, "get_params") and not isinstance(value, type):
+    if is_estimator(value):
         return f"{type(value).__name__}()"
-    if isinstance(value, (types.FunctionType, types.BuiltinFunctionType, type)):
-        return f"{value.__module__}.{value.__qualname__}"
-    if isinstance(value, (list, tuple)) and any(
-        isinstance(item, (list, tuple)) or hasattr(item, "get_params") for item in value
-    ):
-        opening, closing = "[]" if isinstance(value, list) else "()"
-        return (
-            opening
-            + ", ".join(repr(item) if isinstance(item, str) else describe_value(item) for item in value)
-            + closing
-        )
-    return str(value)
+    if type(value) in {list, tuple, set, frozenset}:
+        return _describe_items(value)
+    if type(value) is dict:
+        return "{" + ", ".join(f"{_describe_item(key)}: {_describe_item(item)}" for key, item in value.items()) + "}"
+    is_named = isinstance(value, (types.FunctionType, types.BuiltinFunctionType, type))
+    if is_known_code(value) and not is_named:
+        return str(value)
+    named = value if is_named else type(value)
+    return f"{named.__module__}.{named.__qualname__}"
+
+
+def _describe_items(values: Any) -> str:
+    if all(type(value) in _PLAIN for value in values):
+        return str(values)
+    brackets = "[]" if isinstance(values, list) else "()" if isinstance(values, tuple) else "{}"
+    return brackets[0] + ", ".join(map(_describe_item, values)) + brackets[1]
+
+
+def _describe_item(value: Any) -> str:
+    return repr(value) if type(value) in _PLAIN else describe_value(value)
 
 
 def log_params(run: ActiveRun, name: str, params: Mapping[str, str]) -> None:

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import copy
 import importlib
-import random
-import sys
+import threading
 import types
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, Final
+
+from autolog.trust import is_known_code
 
 # More rows than this are sampled evenly, so that what is added to a training stays small beside it.
 MOST_ROWS: Final = 10_000
 
-# The packages whose predictions are known to compute and do nothing else.
-# Anybody else's code may print, count its calls or draw random numbers, and is never called.
-_TRUSTED: Final = ("sklearn", "xgboost", "lightgbm", "imblearn", "catboost", "numpy", "scipy", "builtins")
+# It may draw from the program's random numbers when it predicts.
+_DRAWING: Final = frozenset({"DummyClassifier"})
 
 
 @dataclass(frozen=True)
@@ -45,14 +45,9 @@ def training_metrics(estimator: Any, features: Any, targets: Any, weights: Any =
     from sklearn import config_context
     from sklearn.base import is_classifier, is_regressor
 
-    compute = _classifier_metrics if is_classifier(estimator) else _regressor_metrics
-    if (
-        targets is None
-        or not hasattr(estimator, "predict")
-        or not (is_classifier(estimator) or is_regressor(estimator))
-    ):
+    if targets is None or not hasattr(estimator, "predict") or not _is_trusted(estimator):
         return TrainingMetrics()
-    if not _is_trusted(estimator) or getattr(targets, "ndim", 1) != 1 or _count_rows(features) != _count_rows(targets):
+    if getattr(targets, "ndim", 1) != 1 or _count_rows(features) != _count_rows(targets):
         return TrainingMetrics()
     rows = None
     if (count := _count_rows(features)) > MOST_ROWS:
@@ -60,9 +55,12 @@ def training_metrics(estimator: Any, features: Any, targets: Any, weights: Any =
         features, targets, weights = (_sample(data, count) for data in (features, targets, weights))
     # What fit has accepted need not be validated again, by every metric on its own.
     trusting = config_context(assume_finite=True, skip_parameter_validation=True)
-    with _random_state_kept(), warnings.catch_warnings(), trusting:
-        warnings.simplefilter("ignore")
-        return TrainingMetrics(compute(_quiet(estimator), features, targets, weights), rows)
+    with _warnings_silenced(), trusting:
+        if is_classifier(estimator):
+            return TrainingMetrics(_classifier_metrics(_quiet(estimator), features, targets, weights), rows)
+        if is_regressor(estimator):
+            return TrainingMetrics(_regressor_metrics(_quiet(estimator), features, targets, weights), rows)
+    return TrainingMetrics()
 
 
 def _classifier_metrics(estimator: Any, features: Any, targets: Any, weights: Any) -> dict[str, float]:
@@ -118,7 +116,15 @@ def _quiet(estimator: Any) -> Any:
 
 
 def _is_trusted(estimator: Any) -> bool:
-    return all(_is_known_code(value) for value in (estimator, *_nested(estimator.get_params(deep=True).values())))
+    """Say whether predicting runs known code only, says nothing, and draws no random numbers."""
+    if not is_known_code(type(estimator).get_params) or not is_known_code(estimator):
+        return False
+    params = estimator.get_params(deep=True)
+    return (
+        all(is_known_code(value) for value in _nested(params.values()))
+        and not any(key.endswith("__verbose") and value for key, value in params.items())
+        and not any(type(value).__name__ in _DRAWING for value in (estimator, *_nested(params.values())))
+    )
 
 
 def _nested(values: Any) -> Iterator[Any]:
@@ -127,11 +133,6 @@ def _nested(values: Any) -> Iterator[Any]:
             yield from _nested(value)
         elif hasattr(value, "get_params") or isinstance(value, types.FunctionType) or callable(value):
             yield value
-
-
-def _is_known_code(value: Any) -> bool:
-    owner = value if isinstance(value, (type, types.FunctionType, types.BuiltinFunctionType)) else type(value)
-    return (getattr(owner, "__module__", None) or "builtins").partition(".")[0] in _TRUSTED
 
 
 def _count_rows(data: Any) -> int:
@@ -150,16 +151,16 @@ def _sample(data: Any, count: int) -> Any:
     return [data[row] for row in rows.tolist()] if isinstance(data, (list, tuple)) else data[rows]
 
 
+def _warnings_silenced() -> AbstractContextManager[object]:
+    """Return what hides warnings, where no other thread of the program would have its own warnings hidden."""
+    ours = threading.current_thread()
+    if all(thread is ours or thread.name.startswith("autolog-") for thread in threading.enumerate()):
+        return _catch_warnings()
+    return nullcontext()
+
+
 @contextmanager
-def _random_state_kept() -> Iterator[None]:
-    """Put the global random generators back as they were: a few estimators draw from them when they predict."""
-    numpy = sys.modules["numpy"]
-    ours, theirs = random.getstate(), numpy.random.get_state()
-    try:
+def _catch_warnings() -> Iterator[None]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
         yield
-    finally:
-        if random.getstate() != ours:
-            random.setstate(ours)
-        after = numpy.random.get_state()
-        if after[2:] != theirs[2:] or (after[1] != theirs[1]).any():
-            numpy.random.set_state(theirs)

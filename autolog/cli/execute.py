@@ -59,6 +59,8 @@ def execute(
         raise
     except BaseException as error:  # noqa: BLE001 - the interpreter is imitated: whatever the script raises is printed
         traceback = _without_own_frames(error.__traceback__)
+        # As the interpreter does; what ends open runs at exit looks there for how the script ended.
+        sys.last_type, sys.last_value, sys.last_traceback = type(error), error, traceback
         sys.excepthook(type(error), error.with_traceback(traceback), traceback)
         raise typer.Exit(_INTERRUPTED if isinstance(error, KeyboardInterrupt) else 1) from None
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import typer
 
 from autolog.cli import text
@@ -11,7 +13,12 @@ from autolog.config import load_settings, resolve_backend
 from autolog.recovery import Recovered, recover, scan
 
 
-def sync(backend: BackendOption = None) -> None:
+def sync(
+    backend: BackendOption = None,
+    any_host: Annotated[
+        bool, typer.Option("--any-host", help="Also what machines that are gone have left in a shared spool.")
+    ] = False,
+) -> None:
     """Send what dead processes left in their journals.
 
     Every journal goes to the store that it was written for; --backend restricts that to one store. Runs that their
@@ -27,7 +34,9 @@ def sync(backend: BackendOption = None) -> None:
             sent[journal] = records
             bar.update(task, completed=sum(sent.values()))
 
-        outcomes = recover(settings.spool, None if backend is None else resolve_backend(backend), advance)
+        outcomes = recover(
+            settings.spool, None if backend is None else resolve_backend(backend), advance, any_host=any_host
+        )
     for outcome in outcomes:
         _report(outcome)
     if not outcomes:

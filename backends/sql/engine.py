@@ -15,6 +15,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, DisconnectionError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from autolog.errors import BackendError, BackendUnavailable, InvalidParameter, MissingDependency, StoreCorrupted
+from autolog.late_imports import importing
 
 # The one driver of each database that the bulk paths are written for.
 _DRIVERS: Final = {"sqlite": "pysqlite", "postgresql": "psycopg", "mysql": "pymysql", "mariadb": "pymysql"}
@@ -96,7 +97,9 @@ def make_engine(location: Location, *, writable: bool) -> Engine:
         # Under the default level, locks on the gaps between keys make independent writers deadlock.
         options["isolation_level"] = "READ COMMITTED"
     try:
-        return create_engine(url, **options)
+        # It imports the database's dialect and driver.
+        with importing():
+            return create_engine(url, **options)
     except ModuleNotFoundError as error:
         package = _PACKAGES[url.get_driver_name()]
         raise MissingDependency(f"the store {location.shown} needs a driver: pip install '{package}'") from error
@@ -108,10 +111,11 @@ def _make_sqlite_engine(url: URL, path: Path, *, writable: bool) -> Engine:
     except ValueError:
         raise InvalidParameter(f"the timeout {url.query['timeout']!r} is not a number of seconds") from None
     mode = "rwc" if writable else "rw"
-    engine = create_engine(
-        URL.create("sqlite+pysqlite", database=path.as_uri(), query={"uri": "true", "mode": mode}),
-        connect_args={"timeout": timeout, "check_same_thread": False},
-    )
+    with importing():
+        engine = create_engine(
+            URL.create("sqlite+pysqlite", database=path.as_uri(), query={"uri": "true", "mode": mode}),
+            connect_args={"timeout": timeout, "check_same_thread": False},
+        )
 
     @event.listens_for(engine, "connect")
     def configure(connection: Any, _record: Any) -> None:

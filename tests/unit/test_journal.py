@@ -183,7 +183,7 @@ def test_flipped_bits_never_invent_a_point(tmp_path_factory: pytest.TempPathFact
     assert reader.damage
 
 
-@pytest.mark.parametrize("size", [0, 10, HEADER_SIZE, HEADER_SIZE + 7 * POINT_SIZE + 13])
+@pytest.mark.parametrize("size", [10, HEADER_SIZE, HEADER_SIZE + 7 * POINT_SIZE + 13])
 def test_a_segment_that_is_cut_off_gives_what_is_left_of_it(tmp_path: Path, size: int) -> None:
     journal = open_journal(tmp_path)
     series = journal.define_series("r", "loss")
@@ -194,6 +194,18 @@ def test_a_segment_that_is_cut_off_gives_what_is_left_of_it(tmp_path: Path, size
     batches, reader = read_all(journal.folder, finished=True)
     assert steps_of(batches) == list(range(max(0, (size - HEADER_SIZE) // POINT_SIZE)))
     assert reader.damage
+
+
+@pytest.mark.parametrize("size", [0, 10, HEADER_SIZE + 7 * POINT_SIZE])
+def test_a_segment_whose_process_ended_while_it_was_made_is_no_damage(tmp_path: Path, size: int) -> None:
+    journal = open_journal(tmp_path)
+    series = journal.define_series("r", "loss")
+    append_point(journal, point(series, 1, 1.0))
+    for stream in ("points", "facts", "index"):
+        (journal.folder / f"{stream}-00000002.segment").write_bytes(bytes(size))
+    batches, reader = read_all(journal.folder, finished=True)
+    assert steps_of(batches) == [1]
+    assert reader.damage == []
 
 
 def test_what_the_spool_does_not_take_is_counted_and_the_caller_goes_on(
@@ -230,3 +242,43 @@ def test_the_journal_says_whose_it_is(tmp_path: Path) -> None:
     info = read_info(journal.folder)
     assert (info.journal, info.backend, info.pid) == (journal.id, "file:/nowhere", os.getpid())
     assert journal.folder.parent.stat().st_mode & 0o777 == 0o700
+
+
+def test_a_lost_page_in_the_facts_costs_the_records_on_it_and_no_others(tmp_path: Path) -> None:
+    journal = open_journal(tmp_path)
+    for step in range(400):
+        journal.append(TagsSet(run_id="r", tags={"step": f"{step:08d}"}))
+    (path,) = journal.folder.glob("facts-*")
+    content = bytearray(path.read_bytes())
+    content[4096:8192] = bytes(4096)
+    path.write_bytes(content)
+    batches, reader = read_all(journal.folder, finished=True)
+    steps = [int(fact.tags["step"] or "") for fact in facts_of(batches) if isinstance(fact, TagsSet)]
+    assert steps == sorted(steps)
+    assert steps[0] == 0
+    assert steps[-1] == 399
+    assert 200 < len(steps) < 400
+    assert reader.damage
+
+
+def test_the_numbers_of_facts_are_right_when_threads_append_across_segments(tmp_path: Path) -> None:
+    journal = open_journal(tmp_path)
+
+    def append() -> None:
+        for _ in range(300):
+            journal.append(TagsSet(run_id="r", tags={"text": "x" * 1000}))
+
+    threads = [threading.Thread(target=append) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    segments_seen = sorted(journal.folder.glob("facts-*"))
+    assert len(segments_seen) > 2
+    counted = 0
+    for path in segments_seen:
+        view = segments.SegmentView(path)
+        assert view.base == counted
+        counted += sum(1 for _ in view.frames(HEADER_SIZE, finished=False))
+        view.close()
+    assert counted == journal.position().facts == 2400

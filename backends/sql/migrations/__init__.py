@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Engine, inspect, text
 from autolog.backends.sql.schema import SCHEMA_VERSION, VERSION_TABLE, metadata, settings
 from autolog.backends.sql.upsert import upsert
 from autolog.errors import BackendError, StoreTooNew
+from autolog.late_imports import importing
 
 # Any number will do, as long as every process that upgrades takes the same.
 _LOCK: Final = 0x6175746F6C6F67
@@ -68,8 +69,9 @@ def upgrade(engine: Engine, store: str, new_settings: Mapping[str, str]) -> None
 
 def _run_migrations(connection: Connection) -> None:
     # Imported here because it takes a tenth of a second, and a store is upgraded once.
-    from alembic import command
-    from alembic.config import Config
+    with importing():
+        from alembic import command
+        from alembic.config import Config
 
     config = Config()
     config.set_main_option("script_location", "autolog.backends.sql:migrations")

@@ -1,0 +1,21 @@
+"""Whose code autolog may call on its own: that of libraries known to compute and do nothing else.
+
+Anybody else's may print, count its calls, draw random numbers, or end the program,
+and a training must do what it does without autolog.
+"""
+
+from __future__ import annotations
+
+import types
+from typing import Any, Final
+
+_KNOWN: Final = frozenset(
+    {"sklearn", "xgboost", "lightgbm", "imblearn", "catboost", "numpy", "scipy", "pandas", "polars", "joblib"}
+    | {"builtins", "collections", "datetime", "decimal", "fractions", "functools", "pathlib", "re", "uuid"}
+)
+
+
+def is_known_code(value: Any) -> bool:
+    """Say whether a class or function, or an object by its class, comes from a library that is known."""
+    owner = value if isinstance(value, (type, types.FunctionType, types.BuiltinFunctionType)) else type(value)
+    return (getattr(owner, "__module__", None) or "builtins").partition(".")[0] in _KNOWN
