@@ -5,6 +5,8 @@ from __future__ import annotations
 import gc
 import random
 import threading
+import time
+import warnings
 import weakref
 from collections.abc import Iterator
 from typing import Any
@@ -292,3 +294,88 @@ def test_a_training_goes_into_the_run_that_its_launcher_names_and_does_not_end_i
     assert second.data.params["C"] == "0.4"
     assert second.data.tags["mlflow.parentRunId"] == launcher.info.run_id
     launcher.end()
+
+
+class Talkative:
+    """An object of the user's own whose representation has side effects."""
+
+    def __repr__(self) -> str:
+        print("being looked at")
+        raise SystemExit(3)
+
+
+class Reluctant(BaseEstimator):
+    """An estimator whose params are not to be asked for."""
+
+    def __init__(self, extra: Any = None) -> None:
+        self.extra = extra
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        print("being asked")
+        raise SystemExit(4)
+
+    def fit(self, X: Any, y: Any = None) -> Reluctant:
+        self.fitted_ = True
+        return self
+
+
+def test_code_of_the_users_own_is_not_run_to_describe_a_training(capsys: pytest.CaptureFixture[str]) -> None:
+    features, _ = load_iris(return_X_y=True)
+    assert Reluctant(extra=[Talkative(), {"deep": Talkative()}]).fit(features).fitted_
+    assert capsys.readouterr().out == ""
+    assert "Talkative" in only_run().data.params["extra"]
+
+
+def test_nested_estimators_that_report_print_no_more_than_without(capfd: pytest.CaptureFixture[str]) -> None:
+    features, targets = load_iris(return_X_y=True)
+    model = make_pipeline(StandardScaler(), RandomForestClassifier(5, verbose=60, random_state=0))
+    autolog.disable()
+    clone(model).fit(features, targets)
+    plain = capfd.readouterr()
+    autolog.enable(strict=True)
+    clone(model).fit(features, targets)
+    hooked = capfd.readouterr()
+    assert (hooked.out.count("\n"), hooked.err.count("\n")) == (plain.out.count("\n"), plain.err.count("\n"))
+
+
+def test_trainings_in_threads_leave_warnings_and_random_numbers_to_the_program() -> None:
+    features, targets = load_iris(return_X_y=True)
+    np.random.seed(11)
+    expected = [np.random.rand() for _ in range(200)]
+    np.random.seed(11)
+
+    def train() -> None:
+        for _ in range(5):
+            RandomForestClassifier(5, random_state=0).fit(features, targets)
+
+    threads = [threading.Thread(target=train) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    drawn = []
+    for _ in range(200):
+        drawn.append(np.random.rand())
+        time.sleep(0.002)
+    for thread in threads:
+        thread.join()
+    assert drawn == expected
+    assert ("ignore", None, Warning, None, 0) not in warnings.filters
+
+
+def test_a_class_that_cannot_be_hooked_keeps_no_other_from_being_recorded() -> None:
+    autolog.disable()
+
+    class Frozen(type):
+        def __setattr__(cls, name: str, value: Any) -> None:
+            raise TypeError("frozen")
+
+    class Stubborn(BaseEstimator, metaclass=Frozen):
+        def fit(self, X: Any, y: Any = None) -> Stubborn:
+            return self
+
+    autolog.enable()
+    features, targets = load_iris(return_X_y=True)
+    assert isinstance(Stubborn().fit(features), Stubborn)
+    LogisticRegression(max_iter=500).fit(features, targets)
+    assert only_run().info.run_name == "LogisticRegression"
+    autolog.disable()
+    assert "__init_subclass__" not in vars(BaseEstimator)
