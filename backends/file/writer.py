@@ -195,7 +195,11 @@ class FileBackend:
         if existing is not None:
             return existing
         experiment_id = fact.experiment_id
-        if self._experiments.by_id(experiment_id) is not None:
+        namesake = self._experiments.by_id(experiment_id)
+        if namesake is not None:
+            if namesake.file.name == fact.name:
+                # Another journal has made it since the name was looked up.
+                return namesake
             experiment_id = derive_experiment_id(experiment_id, fact.name)
         file = ExperimentFile(
             experiment_id=experiment_id,

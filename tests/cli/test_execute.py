@@ -132,6 +132,7 @@ def test_a_script_that_is_not_there_is_an_error_in_one_line(run, arguments, mess
 def test_an_interrupted_script_says_so_and_gives_the_exit_code_of_an_interrupt(run, tmp_path):
     (tmp_path / "train.py").write_text("import os, signal, time\nos.kill(os.getpid(), signal.SIGINT)\ntime.sleep(30)\n")
     result = run("-m", "autolog", "exec", "train.py")
-    assert result.returncode == 128 + signal.SIGINT
+    # By the signal itself, as the interpreter ends; a shell calls it 130.
+    assert result.returncode == -signal.SIGINT
     assert result.stderr.splitlines()[-1] == "KeyboardInterrupt"
     assert "autolog" not in result.stderr

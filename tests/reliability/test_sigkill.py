@@ -33,7 +33,8 @@ activate(begin_run(run_id="killed"))
 autolog.log_param("kind", "victim")
 for step in range(1_000_000):
     autolog.log_metric("loss", step * 0.5, step=step)
-    struct.pack_into("<Q", counter, 0, step + 1)
+    # One store: pack_into would write zeros first, and the process may be killed in between.
+    counter[:] = struct.pack("<Q", step + 1)
 """
 
 
