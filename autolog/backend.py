@@ -41,6 +41,20 @@ class Points(Struct, frozen=True):
     timestamps: NDArray[numpy.int64]
     values: NDArray[numpy.float64]
 
+    def beyond(self, seen: int) -> Points:
+        """Return those whose numbers are not below a count of points that have been seen."""
+        first = int(self.numbers.searchsorted(seen))
+        if first == 0:
+            return self
+        return Points(
+            self.run_id,
+            self.key,
+            self.numbers[first:],
+            self.steps[first:],
+            self.timestamps[first:],
+            self.values[first:],
+        )
+
 
 class Batch(Struct, frozen=True):
     """Consecutive records of one journal.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import traceback
 from types import TracebackType
 from typing import Final
 
@@ -37,17 +38,16 @@ class guard:  # noqa: N801  it reads as a statement, as contextlib's do
         return None
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+        self, kind: type[BaseException] | None, error: BaseException | None, frames: TracebackType | None
     ) -> bool:
         if not isinstance(error, (Exception, SystemExit)) or Strictness.enabled:
             return False
         if self.where not in _reported:
             _reported.add(self.where)
+            # As text: a log record that is kept must not keep the error's frames, and the user's data in them.
+            text = "".join(traceback.format_exception_only(type(error), error)).strip()
             logger.warning(
-                "autolog failed in %s (%s: %s); your code is not affected, the record is incomplete",
-                self.where,
-                type(error).__name__,
-                error,
+                "autolog failed in %s (%s); your code is not affected, the record is incomplete", self.where, text
             )
             logger.debug("the failure in %s", self.where, exc_info=error)
         return True

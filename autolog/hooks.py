@@ -54,7 +54,11 @@ class Call:
 
     @functools.cached_property
     def _bound(self) -> dict[str, Any]:
-        return inspect.signature(self.function).bind_partial(*self.args, **self.kwargs).arguments
+        try:
+            return inspect.signature(self.function).bind_partial(*self.args, **self.kwargs).arguments
+        except TypeError:
+            # The call cannot be made, and will say so itself.
+            return self.kwargs
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,6 @@ import errno
 import itertools
 import logging
 import os
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -30,8 +29,8 @@ from autolog.segments import (
     HEADER_SIZE,
     POINT_SIZE,
     Segment,
-    SegmentName,
     frame,
+    segment_name,
 )
 
 logger = logging.getLogger("autolog")
@@ -57,7 +56,6 @@ class JournalInfo(msgspec.Struct, frozen=True, kw_only=True):
     pid: int
     host: str
     started: int
-    command: str = ""
 
 
 class Journal:
@@ -154,9 +152,7 @@ class Journal:
     def release(self, *, remove: bool) -> None:
         """Give the lock back; ``remove`` deletes a journal of which nothing is left."""
         if remove:
-            import shutil
-
-            shutil.rmtree(self.folder, ignore_errors=True)
+            remove_journal(self.folder)
         self._lock.release()
         _own.discard(self.id)
 
@@ -233,7 +229,7 @@ class Journal:
         return size
 
     def _new_segment(self, stream: str, number: int, base: int, size: int) -> Segment:
-        return Segment(self.folder / str(SegmentName(stream, number)), base, size)
+        return Segment(self.folder / segment_name(stream, number), base, size)
 
     def _write_info(self) -> None:
         info = JournalInfo(
@@ -242,7 +238,6 @@ class Journal:
             pid=os.getpid(),
             host=host_name(),
             started=time.time_ns() // 1_000_000,
-            command=sys.argv[0] if getattr(sys, "argv", None) else "",
         )
         write_atomically(self.folder / "journal.json", msgspec.json.encode(info))
 
@@ -269,6 +264,16 @@ def read_info(folder: Path) -> JournalInfo:
     if info.format > FORMAT:
         raise JournalError(f"the journal {folder} was written by a newer autolog; upgrade autolog to read it")
     return info
+
+
+def remove_journal(folder: Path) -> None:
+    """Delete a journal so that others see it whole or not at all: half of one would look like a damaged one."""
+    import shutil
+
+    hidden = folder.with_name(f".{folder.name}")
+    with contextlib.suppress(OSError):
+        folder.rename(hidden)
+    shutil.rmtree(hidden, ignore_errors=True)
 
 
 def host_name() -> str:

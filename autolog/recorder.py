@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import logging
 import os
 import sys
@@ -13,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final, Protocol
 
-from autolog.backend import Backend, Position
+from autolog.backend import Position
 from autolog.config import Settings
 from autolog.errors import JournalError
 from autolog.events import Fact
@@ -198,7 +197,7 @@ class Recorder:
             threading.Thread(target=_recover, args=(self.settings.spool,), name="autolog-recovery", daemon=True).start()
 
     def _make_writer(self, journal: Journal) -> Writer:
-        return Writer(journal.folder, functools.partial(_open_backend, self.settings.backend))
+        return Writer(journal.folder, self.settings.backend)
 
     def _begin_child(self) -> None:
         # What the parent's thread has open must not be closed by the child's garbage collector.
@@ -235,12 +234,6 @@ def _recover(spool: Path) -> None:
             from autolog.recovery import recover
 
         recover(spool)
-
-
-def _open_backend(url: str) -> Backend:
-    from autolog.backends import open_backend
-
-    return open_backend(url)
 
 
 _RECORDERS: Final[weakref.WeakSet[Recorder]] = weakref.WeakSet()

@@ -9,16 +9,16 @@ import shutil
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Final
 
-from autolog.backend import Backend, Batch, Position
+from autolog.backend import Batch, Position
+from autolog.backends import open_backend, open_reader
 from autolog.config import default_spool
 from autolog.entities import Run, RunStatus
 from autolog.errors import AutologError, JournalError, NotFound
 from autolog.events import RunUpdated
-from autolog.journal import JournalInfo, host_name, is_own_journal, read_info
+from autolog.journal import JournalInfo, host_name, is_own_journal, read_info, remove_journal
 from autolog.journal_reader import JournalReader, read_committed
 from autolog.liveness import ProcessLock
 from autolog.segments import list_segments
@@ -89,6 +89,9 @@ def recover(
         An entry for every journal of a dead process.
     """
     where = spool or default_spool()
+    for remains in where.glob(".*"):
+        # Somebody is deleting it, or ended while doing so.
+        shutil.rmtree(remains, ignore_errors=True)
     done = []
     for folder in _journal_folders(where):
         if is_own_journal(folder.name) or _is_empty(folder):
@@ -132,7 +135,7 @@ def _recover_or_say_why_not(
 def _recover(folder: Path, info: JournalInfo, progress: Callable[[str, int], None] | None) -> Recovered:
     outcome = Recovered(info.journal, info.backend)
     try:
-        writer = Writer(folder, partial(_open_backend, info.backend), finished=True)
+        writer = Writer(folder, info.backend, finished=True)
     except (JournalError, OSError) as error:
         outcome.error = str(error)
         return outcome
@@ -153,13 +156,13 @@ def _recover(folder: Path, info: JournalInfo, progress: Callable[[str, int], Non
             logger.warning("the journal %s is damaged: %s; what was intact was sent", folder, "; ".join(outcome.damage))
             _set_aside(folder)
         else:
-            shutil.rmtree(folder, ignore_errors=True)
+            remove_journal(folder)
     return outcome
 
 
 def _close_runs(folder: Path, info: JournalInfo, runs: list[str]) -> list[str]:
-    from autolog.backends import open_reader
-
+    if not runs:
+        return []
     elsewhere = {
         run for other in _journal_folders(folder.parent) if other != folder for run in _open_runs_if_alive(other)
     }
@@ -174,7 +177,7 @@ def _close_runs(folder: Path, info: JournalInfo, runs: list[str]) -> list[str]:
             (number, RunUpdated(run_id=run, status=RunStatus.KILLED, end_time=end_time))
             for number, run in enumerate(running)
         ]
-        backend = _open_backend(info.backend)
+        backend = open_backend(info.backend)
         try:
             # A journal of its own, so that a second recovery of the same runs changes nothing.
             backend.write(Batch(f"{info.journal}-end", Position(facts=len(facts)), facts))
@@ -255,7 +258,7 @@ def _is_empty(folder: Path) -> bool:
         return False
     with contextlib.suppress(OSError):
         if time.time() - folder.stat().st_mtime > _YOUNG:
-            shutil.rmtree(folder, ignore_errors=True)
+            remove_journal(folder)
     return True
 
 
@@ -272,8 +275,10 @@ def _journal_folders(spool: Path) -> Iterator[Path]:
         entries = sorted(entry.path for entry in os.scandir(spool) if entry.is_dir() and entry.name != DAMAGED)
     except OSError:
         return
-    for path in entries:
-        yield Path(path)
+    for folder in map(Path, entries):
+        # What begins with a dot is being deleted.
+        if not folder.name.startswith("."):
+            yield folder
 
 
 def _set_aside(folder: Path) -> None:
@@ -283,9 +288,3 @@ def _set_aside(folder: Path) -> None:
         folder.rename(aside / folder.name)
     except OSError as error:
         logger.warning("the damaged journal %s cannot be moved aside (%s)", folder, error)
-
-
-def _open_backend(url: str) -> Backend:
-    from autolog.backends import open_backend
-
-    return open_backend(url)

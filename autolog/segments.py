@@ -17,7 +17,7 @@ import threading
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
 from autolog.errors import JournalError
 
@@ -45,14 +45,9 @@ def frame(payload: bytes) -> bytes:
     return _FRAME.pack(len(payload), zlib.crc32(payload)) + payload + bytes(padding)
 
 
-class SegmentName(NamedTuple):
-    """A segment's place in its stream, as its file's name says it."""
-
-    stream: str
-    number: int
-
-    def __str__(self) -> str:
-        return f"{self.stream}-{self.number:08d}.segment"
+def segment_name(stream: str, number: int) -> str:
+    """Return the name of a segment's file, by its stream and its place in it."""
+    return f"{stream}-{number:08d}.segment"
 
 
 def list_segments(folder: Path, stream: str) -> list[Path]:

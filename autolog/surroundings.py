@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import atexit
-import logging
 import os
 import queue
 import threading
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
-from autolog import lifecycle, tracking
+from autolog import lifecycle
 from autolog.guard import guard
 from autolog.late_imports import importing
 
 if TYPE_CHECKING:
     from autolog.run import ActiveRun
-
-logger = logging.getLogger("autolog")
 
 # Seconds between two samples of the machine's use, as in MLflow.
 SAMPLING_INTERVAL: Final = 10.0
@@ -35,7 +33,7 @@ class _Observer:
 
     def observe(self, run: ActiveRun) -> None:
         """Take note of a run that begins; children share what their parent has."""
-        settings = tracking.current().settings
+        settings = run.tracking.settings
         self._patience = settings.exit_timeout
         if run.parent_run_id is not None:
             return
@@ -52,10 +50,10 @@ class _Observer:
         with self._idle:
             self._idle.wait_for(lambda: self._waiting <= 0, self._patience if timeout is None else timeout)
 
-    def _start(self, name: str, target: object) -> None:
+    def _start(self, name: str, target: Callable[[], None]) -> None:
         thread = self._threads.get(name)
         if thread is None or not thread.is_alive():
-            thread = threading.Thread(target=target, name=name, daemon=True)  # type: ignore[arg-type]
+            thread = threading.Thread(target=target, name=name, daemon=True)
             self._threads[name] = thread
             thread.start()
 

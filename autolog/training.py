@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 import weakref
 from collections.abc import Mapping
@@ -12,8 +11,6 @@ from typing import Final
 from autolog.entities import RunStatus
 from autolog.lifecycle import begin_run, inherited_run
 from autolog.run import ActiveRun, activate, active_run, deactivate
-
-logger = logging.getLogger("autolog")
 
 
 class Training:

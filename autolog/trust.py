@@ -10,12 +10,15 @@ import types
 from typing import Any, Final
 
 _KNOWN: Final = frozenset(
-    {"sklearn", "xgboost", "lightgbm", "imblearn", "catboost", "numpy", "scipy", "pandas", "polars", "joblib"}
-    | {"builtins", "collections", "datetime", "decimal", "fractions", "functools", "pathlib", "re", "uuid"}
+    {"sklearn", "xgboost", "lightgbm", "imblearn", "catboost", "numpy", "scipy", "joblib"}
+    | {"builtins", "datetime", "decimal", "fractions", "pathlib", "re", "uuid"}
 )
 
 
 def is_known_code(value: Any) -> bool:
-    """Say whether a class or function, or an object by its class, comes from a library that is known."""
+    """Say whether a class or function, or an object by its class, comes from a library that is known.
+
+    Containers and partial functions are not: they run what they hold.
+    """
     owner = value if isinstance(value, (type, types.FunctionType, types.BuiltinFunctionType)) else type(value)
     return (getattr(owner, "__module__", None) or "builtins").partition(".")[0] in _KNOWN

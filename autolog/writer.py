@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from autolog.backend import Backend, Batch, Position
+from autolog.backends import open_backend
 from autolog.entities import Artifact
 from autolog.errors import AutologError
 from autolog.events import ArtifactLogged
@@ -48,14 +49,14 @@ class Writer:
 
     Args:
         folder: the journal's folder.
-        open_backend: opens the backend; called before the first batch, and again after a failure.
+        url: of the backend, which is opened before the first batch, and again after a failure.
         finished: the journal's process is gone.
     """
 
-    def __init__(self, folder: Path, open_backend: Callable[[], Backend], *, finished: bool = False) -> None:
+    def __init__(self, folder: Path, url: str, *, finished: bool = False) -> None:
         self.reader = JournalReader(folder, finished=finished)
         self.committed = self.reader.position
-        self._open_backend = open_backend
+        self._url = url
         self._backend: Backend | None = None
         self._pending: Batch | None = None
 
@@ -73,7 +74,7 @@ class Writer:
             return False
         self._pending = batch
         if self._backend is None:
-            self._backend = self._open_backend()
+            self._backend = open_backend(self._url)
         self._backend.write(batch)
         self._store_artifacts(self._backend, batch)
         self._pending = None

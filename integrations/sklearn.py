@@ -7,7 +7,6 @@ import types
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from autolog import tracking
 from autolog.entities import Dataset, DatasetInput, InputTag
 from autolog.guard import guard
 from autolog.hooks import Call, Hook, Integration
@@ -53,7 +52,7 @@ def fit(call: Call) -> Hook:
     with guard("recording params"):
         log_params(run, cls.__name__, describe_params(estimator))
     features, targets = call.argument("X"), call.argument("y")
-    if tracking.current().settings.log_datasets:
+    if features is not None and run.tracking.settings.log_datasets:
         with guard("describing a data set"):
             run.log_inputs([describe_input(features, targets)])
     yield
@@ -93,15 +92,21 @@ def validate(_: Call) -> Hook:
 def name_run(estimator: Any) -> str:
     """Return the estimator's class, and in brackets that of what it wraps: ``GridSearchCV(SVC)``."""
     name = type(estimator).__name__
-    steps = getattr(estimator, "steps", None)
-    inner = steps[-1][1] if isinstance(steps, list) and steps else read_params(estimator, deep=False).get("estimator")
+    params = read_params(estimator, deep=False)
+    inner = params.get("estimator")
+    match params.get("steps"):
+        case [*_, (str(), last)]:
+            inner = last
     return f"{name}({name_run(inner)})" if is_estimator(inner) else name
 
 
 def describe_params(estimator: Any) -> dict[str, str]:
     """Return what ``get_params(deep=True)`` gives as texts; of a search without the params of what it tunes."""
     described = {}
-    for key, value in read_params(estimator, deep=not hasattr(estimator, "cv")).items():
+    params = read_params(estimator, deep=False)
+    if "cv" not in params:
+        params = read_params(estimator, deep=True)
+    for key, value in params.items():
         with guard(f"describing the param {key}"):
             described[key] = describe_value(value)
     return described
@@ -127,14 +132,15 @@ def describe_value(value: Any) -> str:
     the representations of both are slow, long, or different each time. So is an object of the user's own,
     whose representation may do anything.
     """
+    if type(value).__module__ == "numpy" and getattr(value, "dtype", None) == "O":
+        # It may hold anything, as a list may.
+        value = value.tolist()
     if type(value) in _PLAIN:
         return str(value)
     if is_estimator(value):
         return f"{type(value).__name__}()"
-    if type(value) in {list, tuple, set, frozenset}:
+    if type(value) in {list, tuple, set, frozenset, dict}:
         return _describe_items(value)
-    if type(value) is dict:
-        return "{" + ", ".join(f"{_describe_item(key)}: {_describe_item(item)}" for key, item in value.items()) + "}"
     is_named = isinstance(value, (types.FunctionType, types.BuiltinFunctionType, type))
     if is_known_code(value) and not is_named:
         return str(value)
@@ -143,6 +149,8 @@ def describe_value(value: Any) -> str:
 
 
 def _describe_items(values: Any) -> str:
+    if isinstance(values, dict):
+        return "{" + ", ".join(f"{_describe_item(key)}: {_describe_item(item)}" for key, item in values.items()) + "}"
     if all(type(value) in _PLAIN for value in values):
         return str(values)
     brackets = "[]" if isinstance(values, list) else "()" if isinstance(values, tuple) else "{}"

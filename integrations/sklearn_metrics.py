@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import importlib
 import threading
-import types
 import warnings
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -45,7 +44,7 @@ def training_metrics(estimator: Any, features: Any, targets: Any, weights: Any =
     from sklearn import config_context
     from sklearn.base import is_classifier, is_regressor
 
-    if targets is None or not hasattr(estimator, "predict") or not _is_trusted(estimator):
+    if targets is None or not _is_trusted(estimator) or not hasattr(estimator, "predict"):
         return TrainingMetrics()
     if getattr(targets, "ndim", 1) != 1 or _count_rows(features) != _count_rows(targets):
         return TrainingMetrics()
@@ -131,7 +130,7 @@ def _nested(values: Any) -> Iterator[Any]:
     for value in values:
         if isinstance(value, (list, tuple)):
             yield from _nested(value)
-        elif hasattr(value, "get_params") or isinstance(value, types.FunctionType) or callable(value):
+        elif hasattr(type(value), "get_params") or callable(value):
             yield value
 
 

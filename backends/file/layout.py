@@ -24,7 +24,6 @@ FORMAT: Final = 1
 STORE_FILE: Final = "store.json"
 EXPERIMENT_FILE: Final = "experiment.json"
 RUN_FILE: Final = "run.json"
-METRICS_FILE: Final = "metrics.csv"
 ARTIFACTS_FOLDER: Final = "artifacts"
 
 _MAX_SLUG: Final = 40

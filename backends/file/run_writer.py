@@ -6,8 +6,6 @@ import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-import numpy as np
-
 from autolog.backend import Points, Position
 from autolog.backends.file.atomic import replace_file
 from autolog.backends.file.layout import (
@@ -73,16 +71,7 @@ class RunWriter:
 
     def add_points(self, points: Points) -> None:
         """Add the points that have not been added before."""
-        seen = int(np.searchsorted(points.numbers, self._file.journal.points))
-        if seen:
-            points = Points(
-                points.run_id,
-                points.key,
-                points.numbers[seen:],
-                points.steps[seen:],
-                points.timestamps[seen:],
-                points.values[seen:],
-            )
+        points = points.beyond(self._file.journal.points)
         if not len(points.numbers):
             return
         summary = summarize(points.steps, points.timestamps, points.values)

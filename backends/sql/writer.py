@@ -8,7 +8,7 @@ from itertools import groupby
 
 from sqlalchemy import Connection, select, update
 
-from autolog.backend import Batch, Points, Position
+from autolog.backend import Batch, Position
 from autolog.backends.conventions import run_not_found
 from autolog.backends.sql.experiment_facts import create_experiment, update_experiment
 from autolog.backends.sql.points import append_points
@@ -44,7 +44,7 @@ class SqlBackend:
         with self._store.transaction() as connection:
             seen = _lock_journal(connection, batch.journal)
             facts = [fact for number, fact in batch.facts if number >= seen.facts]
-            points = [new for each in batch.points if (new := _beyond(each, seen.points)).numbers.size]
+            points = [new for each in batch.points if (new := each.beyond(seen.points)).numbers.size]
             about = [fact.run_id for fact in facts if not isinstance(fact, (ExperimentCreated, ExperimentUpdated))]
             mentioned = {*about, *(each.run_id for each in points)}
             rows = lock_runs(connection, mentioned)
@@ -97,21 +97,6 @@ def _lock_journal(connection: Connection, journal: str) -> Position:
 
 def _move_journal(connection: Connection, journal: str, position: Position) -> None:
     connection.execute(update(journals).where(journals.c.journal_id == journal).values(position._asdict()))
-
-
-def _beyond(points: Points, seen: int) -> Points:
-    """Return those points that the store has not seen; numbers ascend."""
-    first = int(points.numbers.searchsorted(seen))
-    if first == 0:
-        return points
-    return Points(
-        run_id=points.run_id,
-        key=points.key,
-        numbers=points.numbers[first:],
-        steps=points.steps[first:],
-        timestamps=points.timestamps[first:],
-        values=points.values[first:],
-    )
 
 
 def _apply_facts(connection: Connection, facts: Sequence[Fact], rows: RunRows) -> None:

@@ -9,6 +9,7 @@ import time
 import warnings
 import weakref
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -27,7 +28,7 @@ from sklearn.feature_selection import SelectFromModel
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.metrics import accuracy_score, f1_score, log_loss, mean_squared_error, precision_score, roc_auc_score
 from sklearn.model_selection import GridSearchCV, cross_val_score
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.svm import SVC
 
@@ -368,14 +369,39 @@ def test_a_class_that_cannot_be_hooked_keeps_no_other_from_being_recorded() -> N
         def __setattr__(cls, name: str, value: Any) -> None:
             raise TypeError("frozen")
 
-    class Stubborn(BaseEstimator, metaclass=Frozen):
-        def fit(self, X: Any, y: Any = None) -> Stubborn:
-            return self
+    def train() -> None:
+        class Stubborn(BaseEstimator, metaclass=Frozen):
+            def fit(self, X: Any, y: Any = None) -> Stubborn:
+                return self
 
-    autolog.enable()
-    features, targets = load_iris(return_X_y=True)
-    assert isinstance(Stubborn().fit(features), Stubborn)
-    LogisticRegression(max_iter=500).fit(features, targets)
+        autolog.enable()
+        features, targets = load_iris(return_X_y=True)
+        assert isinstance(Stubborn().fit(features), Stubborn)
+        LogisticRegression(max_iter=500).fit(features, targets)
+
+    train()
     assert only_run().info.run_name == "LogisticRegression"
     autolog.disable()
     assert "__init_subclass__" not in vars(BaseEstimator)
+    # The class is not to be met by the tests that follow.
+    gc.collect()
+
+
+def test_a_fit_that_cannot_be_called_so_says_it_itself_and_autolog_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    autolog.enable()
+    with pytest.raises(TypeError, match="unheard_of"):
+        LogisticRegression().fit(*load_iris(return_X_y=True), unheard_of=1)
+    with pytest.raises(ValueError, match="empty"):
+        Pipeline([]).fit(*load_iris(return_X_y=True))
+    assert caplog.text == ""
+    assert [run.info.status for run in recorded()] == [RunStatus.FAILED] * 2
+
+
+def test_objects_of_the_users_own_are_not_asked_for_their_looks_wherever_they_hide(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    hidden = np.array([Talkative(), "text"], dtype=object)
+    extra = [hidden, partial(print, Talkative()), {Talkative(): (Talkative(),)}]
+    Reluctant(extra=extra).fit(load_iris().data)
+    assert capsys.readouterr().out == ""
+    assert "text" in only_run().data.params["extra"]
