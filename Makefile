@@ -11,14 +11,16 @@ PIP := PYTHONWARNINGS=ignore $(BIN)/python -m pip --disable-pip-version-check --
 # A virtual environment that happens to be active must not leak into this one.
 unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME PYTHONDONTWRITEBYTECODE PIP_USER PIP_TARGET PIP_PREFIX
 
-.PHONY: help demo test check unit harm harm-all bench bench-quick format clean
+.PHONY: help demo test check unit torture harm harm-all bench bench-quick fuzz format clean
 
 help:
 	@echo 'make demo         train real models, recorded by one line, and compare them'
 	@echo 'make test         every check that CI runs'
 	@echo 'make unit         the tests alone;  make check: linters and types alone'
+	@echo 'make torture      what breaks things for minutes: kills, damage, full disks, 10 million points'
 	@echo "make harm-all     scikit-learn's own tests of four packages, with autolog and without"
-	@echo 'make bench        the benchmarks, against MLflow;  make bench-quick: the short form'
+	@echo 'make fuzz         ten minutes each of a fuzzer on the journal reader and the filter parser'
+	@echo 'make bench        the benchmarks, against every peer;  make bench-quick: the short form'
 	@echo 'make clean        remove what the others made'
 
 demo: $(VENV)/demo.stamp
@@ -37,6 +39,12 @@ check: $(VENV)/test.stamp
 unit: $(VENV)/test.stamp
 	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered
 
+# The tests of reliability at their full length, and those that are too long for every commit.
+torture: $(VENV)/test.stamp
+	AUTOLOG_TORTURE=1 $(BIN)/python -m pytest tests/torture tests/reliability --durations=20
+	$(BIN)/python -m pytest --hypothesis-profile torture tests/unit/test_properties_*.py \
+		tests/backends/test_round_trips.py tests/backends/test_filters_agree.py
+
 # A part of scikit-learn's own tests, once without autolog and once with it: the outcomes must be the same.
 harm: $(VENV)/test.stamp
 	$(BIN)/python tests/harm/run.py
@@ -50,12 +58,17 @@ bench: $(VENV)/test.stamp
 bench-quick: $(VENV)/test.stamp
 	$(BIN)/python benchmarks/run.py --quick
 
+# `make fuzz FUZZ='--seconds 60 --keep filter_parser'` for another time, to keep what is found, for one target.
+fuzz: $(VENV)/test.stamp
+	@$(PIP) install -c constraints.txt --group fuzz
+	$(BIN)/python tests/fuzz/run.py $(FUZZ)
+
 format: $(VENV)/test.stamp
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .coverage
+	rm -rf $(VENV) .venv-bench build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .coverage
 
 $(VENV)/base.stamp:
 	@test -n "$(PYTHON)" || { echo 'autolog needs Python 3.10 or newer, and none was found on the PATH.' >&2; exit 1; }

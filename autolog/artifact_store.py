@@ -132,6 +132,15 @@ class ArtifactStore:
             # What may be left are empty folders, which an object store has not.
             shutil.rmtree(self._target(path), ignore_errors=True)
 
+    def delete_all(self) -> None:
+        """Delete whatever is stored in the folder; where there is nothing, that is fine."""
+        if self._is_local:
+            shutil.rmtree(self._root, ignore_errors=True)
+        else:
+            with contextlib.suppress(NotFound):
+                for path in self._find(""):
+                    self._files.rm_file(self._target(path))
+
     def _find(self, path: str) -> Sequence[str]:
         """Return the paths of all files at or below a path."""
         if path and self._files.isfile(self._target(path)):

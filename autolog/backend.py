@@ -96,6 +96,15 @@ class Backend(Protocol):
     def record_artifacts(self, run_id: str, artifacts: Sequence[Artifact]) -> None:
         """Note what has been stored below the run's artifact folder; a path that is noted again is replaced."""
 
+    def remove_deleted(self, run_ids: Sequence[str] = (), experiment_ids: Sequence[str] = ()) -> None:
+        """Remove runs for ever, and experiments with all of their runs; their artifacts' files are the caller's.
+
+        Only what is deleted goes: a run that is itself, or is in an experiment that is, and an experiment that is.
+        The others are left, and so is what is not there.
+        What a journal says of a removed run later is passed over, as of any run that the store does not hold.
+        Where this is cut off, the same call completes it.
+        """
+
     def reopen(self) -> None:
         """Drop the handles that a fork has copied, without closing what the parent still uses."""
 

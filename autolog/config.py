@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, cast
 
 from msgspec import Struct, field
 
@@ -38,6 +38,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     flush_interval: float = 0.5
     exit_timeout: float = 10.0
     spool_limit: int = 10 * 2**30
+    writer: Literal["thread", "process"] = "thread"
 
 
 def load_settings(**arguments: Any) -> Settings:
@@ -134,6 +135,12 @@ def _parse_seconds(text: str) -> float:
     return seconds
 
 
+def _parse_writer(text: str) -> Literal["thread", "process"]:
+    if text not in {"thread", "process"}:
+        raise ValueError(text)
+    return cast('Literal["thread", "process"]', text)
+
+
 def _parse_tags(text: str) -> dict[str, str]:
     pairs = (item.partition("=") for item in text.split(",") if item.strip())
     return {key.strip(): value.strip() for key, _, value in pairs}
@@ -154,4 +161,5 @@ _VARIABLES = (
     ("flush_interval", "AUTOLOG_FLUSH_INTERVAL", _parse_seconds, "a number of seconds, zero or more"),
     ("exit_timeout", "AUTOLOG_EXIT_TIMEOUT", _parse_seconds, "a number of seconds, zero or more"),
     ("spool_limit", "AUTOLOG_SPOOL_LIMIT", int, "a whole number of bytes"),
+    ("writer", "AUTOLOG_WRITER", _parse_writer, "thread or process"),
 )

@@ -71,7 +71,7 @@ class Experiment(Struct, frozen=True, kw_only=True):
     tags: Mapping[str, str] = field(default_factory=dict)
 
 
-class Metric(Struct, frozen=True):
+class Metric(Struct, frozen=True, gc=False):
     """One point of a metric."""
 
     key: str
@@ -80,7 +80,8 @@ class Metric(Struct, frozen=True):
     step: int
 
 
-class MetricSummary(Struct, frozen=True):
+# Without the garbage collector's interest where a record holds texts and numbers alone: a search makes many at once.
+class MetricSummary(Struct, frozen=True, gc=False):
     """What is kept of a whole metric: the latest point by (step, timestamp, value), the extremes, the count.
 
     ``min`` and ``max`` ignore NaN, and are NaN only where every value is.
@@ -125,7 +126,7 @@ class RunInputs(Struct, frozen=True, kw_only=True):
     dataset_inputs: tuple[DatasetInput, ...] = ()
 
 
-class RunInfo(Struct, frozen=True, kw_only=True):
+class RunInfo(Struct, frozen=True, kw_only=True, gc=False):
     """A run's identity and state."""
 
     run_id: str

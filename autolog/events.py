@@ -7,7 +7,7 @@ Times are integers of milliseconds since the Unix epoch.
 
 from __future__ import annotations
 
-from typing import Union
+from typing import Annotated, Union
 
 import msgspec
 from msgspec import Struct
@@ -100,7 +100,7 @@ class ArtifactLogged(Event, frozen=True, kw_only=True):
 class SeriesDefined(Event, frozen=True, kw_only=True):
     """From here on ``series`` in the point stream means this metric of this run."""
 
-    series: int
+    series: Annotated[int, msgspec.Meta(ge=1, lt=2**32)]
     run_id: str
     key: str
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, Final
 
@@ -37,21 +37,32 @@ def runs_to_frame(runs: Sequence[Run]) -> pandas.DataFrame:
         "start_time": pd.to_datetime([info.start_time for info in infos], unit="ms", utc=True),
         "end_time": pd.to_datetime([info.end_time for info in infos], unit="ms", utc=True),
     }
-    count = len(runs)
-    parts_by_prefix: tuple[tuple[str, Any, list[Any]], ...] = (
-        ("metrics", float("nan"), [run.data.metrics for run in runs]),
-        ("params", None, [run.data.params for run in runs]),
-        ("tags", None, [run.data.tags for run in runs]),
-    )
-    for prefix, missing, parts in parts_by_prefix:
-        for place, values in enumerate(parts):
-            for key, value in values.items():
-                column = columns.get(name := f"{prefix}.{key}")
-                if column is None:
-                    column = columns[name] = [missing] * count
-                column[place] = value
+    summaries = [{key: each.value for key, each in run.data.summaries.items()} for run in runs]
+    columns |= _spread("metrics", summaries, float("nan"))
+    columns |= _spread("params", [run.data.params for run in runs], None)
+    columns |= _spread("tags", [run.data.tags for run in runs], None)
     frame: pandas.DataFrame = pd.DataFrame(columns)
     return frame
+
+
+def _spread(prefix: str, rows: Sequence[Mapping[str, Any]], missing: Any) -> dict[str, list[Any]]:
+    """Return a column for each key that any of the rows has, with what a row without it gets."""
+    # Runs that have the same keys, as those of one program do, are turned over together.
+    alike: dict[tuple[str, ...], list[int]] = {}
+    for place, row in enumerate(rows):
+        alike.setdefault(tuple(row), []).append(place)
+    columns: dict[str, list[Any]] = {}
+    for keys, places in alike.items():
+        for key, values in zip(keys, zip(*(rows[place].values() for place in places), strict=True), strict=True):
+            column = columns.setdefault(f"{prefix}.{key}", [])
+            if len(places) == len(rows):
+                column.extend(values)
+                continue
+            if not column:
+                column.extend([missing] * len(rows))
+            for place, value in zip(places, values, strict=True):
+                column[place] = value
+    return columns
 
 
 def append_table(run: ActiveRun, data: Any, artifact_file: str) -> None:

@@ -59,10 +59,22 @@ def make_history(
     Raises:
         InvalidParameter: ``max_points`` is less than 2.
     """
-    order = np.lexsort((timestamps, steps))
+    if not is_ordered(steps, timestamps):
+        order = np.lexsort((timestamps, steps))
+        steps, timestamps, values = steps[order], timestamps[order], values[order]
     if max_points is not None:
-        order = order[thin(values[order], max_points)]
-    return History(key, steps[order], timestamps[order], values[order])
+        kept = thin(values, max_points)
+        steps, timestamps, values = steps[kept], timestamps[kept], values[kept]
+    return History(key, steps, timestamps, values)
+
+
+def is_ordered(steps: Integers, timestamps: Integers) -> bool:
+    """Say whether points stand in the order of a history: by step, then by time."""
+    one, next_one = steps[:-1], steps[1:]
+    if (one < next_one).all():
+        return True
+    later = (one < next_one) | ((one == next_one) & (timestamps[:-1] <= timestamps[1:]))
+    return bool(later.all())
 
 
 def thin(values: Floats, max_points: int) -> Integers:
@@ -83,10 +95,21 @@ def thin(values: Floats, max_points: int) -> Integers:
     inner = values[1:-1]
     length = -(-len(inner) // stretches)
     padding = np.full(stretches * length - len(inner), np.nan)
-    table = np.concatenate([inner, padding]).reshape(stretches, length)
-    missing = np.isnan(table)
-    lowest = np.where(missing, np.inf, table).argmin(axis=1)
-    highest = np.where(missing, -np.inf, table).argmax(axis=1)
-    places = np.concatenate([lowest, highest]) + np.tile(np.arange(stretches) * length, 2)
-    # The table is longer than the values by its padding.
+    lowest, highest = find_extremes(np.concatenate([inner, padding]), length)
+    places = np.concatenate([lowest, highest])
+    # There are more values than those that are thinned, by the padding.
     return np.unique(np.concatenate([ends, places[places < len(inner)] + 1]))
+
+
+def find_extremes(values: Floats, length: int) -> tuple[Integers, Integers]:
+    """Return where in each stretch of some length the smallest and the largest value are; NaN is neither.
+
+    Args:
+        values: whole stretches; of one that is all NaN the first place is returned.
+        length: how many values a stretch has.
+    """
+    table = values.reshape(-1, length)
+    missing = np.isnan(table)
+    low, high = (np.where(missing, np.inf, table), np.where(missing, -np.inf, table)) if missing.any() else (table,) * 2
+    starts = np.arange(len(table)) * length
+    return low.argmin(axis=1) + starts, high.argmax(axis=1) + starts

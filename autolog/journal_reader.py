@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from autolog.backend import Batch, Points, Position
+from autolog.committed import read_committed
 from autolog.entities import RunStatus
 from autolog.errors import JournalError
 from autolog.events import Fact, RunUpdated, SeriesDefined, decode
@@ -23,10 +22,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 # One batch is one transaction: large enough to be quick, small enough to be held in memory twice.
-MOST_POINTS: Final = 200_000
+MOST_POINTS: Final = 100_000
 MOST_FACTS: Final = 10_000
 
-_COMMITTED: Final = struct.Struct("<QQ")
+# More than any time that can be logged, and few enough to be counted in milliseconds.
+_MOST_SECONDS: Final = 1e12
 
 
 class JournalReader:
@@ -44,13 +44,18 @@ class JournalReader:
         self.folder = folder
         self.damage: list[str] = []
         self._finished = finished
-        self._position = read_committed(folder)
+        start: Position | None = None
+        try:
+            start = read_committed(folder)
+        except JournalError as error:
+            # What a backend holds already, it passes over.
+            self.damage.append(str(error))
         self._series: dict[int, tuple[str, str]] = {}
         self._open_runs: dict[str, RunStatus] = {}
-        self._index = _FrameStream(folder, "index", finished=finished)
-        self._facts = _FrameStream(folder, "facts", finished=finished)
-        self._facts.skip_to(self._position.facts)
-        self._points = _PointStream(folder, finished=finished, start=self._position.points)
+        self._index = _FrameStream(folder, "index", finished=finished, start=0)
+        self._facts = _FrameStream(folder, "facts", finished=finished, start=start.facts if start else None)
+        self._points = _PointStream(folder, finished=finished, start=start.points if start else None)
+        self._position = Position(self._facts.position, self._points.position)
 
     @property
     def position(self) -> Position:
@@ -68,19 +73,28 @@ class JournalReader:
         A point is only taken once every fact before it has been, so that its run is known to the backend.
         """
         # The order matters: what names a point is written before it, so it must be looked for after it.
-        tail = self._points.tail()
+        tail = self._points.tail(MOST_POINTS)
         self.read_index()
         facts = self._facts.take(MOST_FACTS)
         taken: list[Points] = []
         points_end = self._position.points
         if len(facts) < MOST_FACTS:
-            taken, points_end = self._points.take(min(tail - points_end, MOST_POINTS), self._series)
+            taken = self._points.take(tail, self._series)
+            points_end = self._points.position
         end = Position(self._facts.position, points_end)
         self._collect_damage()
         if end == self._position:
             return None
         self._position = end
         return Batch(self.folder.name, end, facts, taken)
+
+    def count_left(self) -> int:
+        """Pass over all that has been appended and not been read, and return how many records that is."""
+        before = sum(self._position)
+        while self._facts.take(MOST_FACTS):
+            pass
+        self._position = Position(self._facts.position, self._points.tail())
+        return sum(self._position) - before
 
     def release(self, committed: Position) -> None:
         """Delete the segments that hold nothing beyond a position."""
@@ -111,11 +125,18 @@ class JournalReader:
 
 
 class _FrameStream:
-    """Reads variable-length records across the segments of one stream."""
+    """Reads variable-length records across the segments of one stream.
 
-    def __init__(self, folder: Path, stream: str, *, finished: bool) -> None:
+    Args:
+        folder: the journal's.
+        stream: its name.
+        finished: as for the journal.
+        start: the number of the first record that is wanted; None where it is not known, for all that there are.
+    """
+
+    def __init__(self, folder: Path, stream: str, *, finished: bool, start: int | None) -> None:
         self.damage: list[str] = []
-        self.position = 0
+        self.position = start or 0
         self._folder = folder
         self._stream = stream
         self._finished = finished
@@ -123,12 +144,8 @@ class _FrameStream:
         self._offset = HEADER_SIZE
         self._last = ""
         self._done: list[tuple[Path, int]] = []
-
-    def skip_to(self, position: int) -> None:
-        """Pass over the records before a position."""
-        self._open_next()
-        while self.position < position and self.take(1):
-            pass
+        if start is None and (first := self._open_next()) is not None:
+            self.position = first.base
 
     def take(self, most: int | None) -> list[tuple[int, Fact]]:
         taken: list[tuple[int, Fact]] = []
@@ -139,10 +156,11 @@ class _FrameStream:
             # Whether a later segment exists must be known before the end of this one is looked at:
             # afterwards a record might still have been appended in between.
             is_last = not self._has_later_segment()
-            for payload, offset in view.frames(self._offset, finished=self._finished):
+            for payload, number, offset in view.frames(self._offset, finished=self._finished):
                 if payload is None:
                     self.damage.append(f"{view.path.name}: what lies from byte {self._offset} to {offset} is damaged")
-                else:
+                elif number >= self.position:
+                    self._miss_up_to(number)
                     self._decode(payload, taken)
                 self._offset = offset
                 if most is not None and len(taken) >= most:
@@ -168,9 +186,14 @@ class _FrameStream:
     def _decode(self, payload: bytes, taken: list[tuple[int, Fact]]) -> None:
         try:
             taken.append((self.position, decode(payload)))
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             self.damage.append(f"record {self.position} of {self._stream} is not understood ({error})")
         self.position += 1
+
+    def _miss_up_to(self, number: int) -> None:
+        if number > self.position:
+            self.damage.append(f"{number - self.position} records of {self._stream} are missing")
+            self.position = number
 
     def _has_later_segment(self) -> bool:
         return any(path.name > self._last for path in list_segments(self._folder, self._stream))
@@ -192,26 +215,32 @@ class _FrameStream:
             if view.truncated:
                 self.damage.append(f"{path.name} is cut off")
             self._offset = HEADER_SIZE
-            self.position = max(self.position, view.base)
             self._view = view
             return view
         return None
 
 
 class _PointStream:
-    """Reads points across segments."""
+    """Reads points across segments; the arguments are those of ``_FrameStream``."""
 
-    def __init__(self, folder: Path, *, finished: bool, start: int) -> None:
+    def __init__(self, folder: Path, *, finished: bool, start: int | None) -> None:
         self.damage: list[str] = []
+        self.position = start or 0
         self._folder = folder
         self._finished = finished
-        self._position = start
         self._views: list[_CountedView] = []
         self._last = ""
+        if start is None and self._open_next():
+            self.position = self._views[0].view.base
 
-    def tail(self) -> int:
-        """Return how many points the stream holds so far, damaged ones counted."""
-        while True:
+    def tail(self, most: int | None = None) -> int:
+        """Return how many points the stream holds so far, damaged ones counted.
+
+        Args:
+            most: look no further than this many points beyond those that have been taken, and map no more segments
+                than these fill.
+        """
+        while most is None or not self._views or self._views[-1].end < self.position + most:
             if self._views:
                 last = self._views[-1]
                 last.count = self._count(last)
@@ -219,36 +248,50 @@ class _PointStream:
                     break
             if not self._open_next():
                 break
-        return self._views[-1].end if self._views else self._position
+        return self._views[-1].end if self._views else self.position
 
-    def take(self, most: int, series: dict[int, tuple[str, str]]) -> tuple[list[Points], int]:
-        """Return points grouped by metric, and the position after them."""
+    def take(self, tail: int, series: dict[int, tuple[str, str]]) -> list[Points]:
+        """Return the next points before ``tail``, grouped by metric."""
+        unread = [counted for counted in self._views if counted.count and counted.end > self.position]
+        # However many are missing, that is one step.
+        self._miss_up_to(unread[0].view.base if unread else tail)
+        if not unread:
+            return []
         import numpy as np
 
         records: list[NDArray[numpy.void]] = []
         numbers: list[NDArray[numpy.int64]] = []
-        end = self._position + most
-        for counted in self._views:
+        end = min(self.position + MOST_POINTS, tail)
+        missing = end - self.position
+        for counted in unread:
             view = counted.view
-            low, high = max(self._position, view.base), min(end, counted.end)
+            low, high = max(self.position, view.base), min(end, counted.end)
             if low < high:
-                valid, intact = _check_points(view, low - view.base, high - view.base)
-                if len(intact) < high - low:
-                    self.damage.append(f"{view.path.name}: {high - low - len(intact)} points are damaged")
+                valid, intact, damaged = _check_points(view, low - view.base, high - view.base)
+                if damaged:
+                    self.damage.append(f"{view.path.name}: {damaged} points are damaged")
+                missing -= len(intact) + damaged
                 records.append(intact)
                 numbers.append(valid + low)
-        if not records:
-            return [], self._position
-        self._position = end
+        if missing:
+            self.damage.append(f"{missing} of the points {self.position} to {end - 1} are missing")
+        self.position = end
         taken = np.concatenate(records)
         named = np.isin(taken["series"], np.fromiter(series, np.uint32, len(series)))
         if not named.all():
             self.damage.append(f"{int((~named).sum())} points belong to metrics whose names are lost")
-        return list(_group(taken[named], np.concatenate(numbers)[named], series)), end
+        if not named.any():
+            return []
+        return list(_group(taken[named], np.concatenate(numbers)[named], series))
+
+    def _miss_up_to(self, number: int) -> None:
+        if number > self.position:
+            self.damage.append(f"the points {self.position} to {number - 1} are missing")
+            self.position = number
 
     def release(self, position: int) -> None:
         """Delete the segments that end at or before a position."""
-        while self._views and self._views[0].is_full and self._views[0].end <= min(position, self._position):
+        while self._views and self._views[0].is_full and self._views[0].end <= min(position, self.position):
             view = self._views.pop(0).view
             view.close()
             with contextlib.suppress(OSError):
@@ -284,9 +327,13 @@ class _PointStream:
                     self.damage.append(str(error))
                 continue
             self._last = path.name
+            if self._views and view.base < self._views[-1].end:
+                self.damage.append(f"{path.name} holds the places of points that another segment holds")
+                view.close()
+                continue
             if view.truncated:
                 self.damage.append(f"{path.name} is cut off")
-            self._views.append(_CountedView(view, max(0, min(self._position - view.base, view.capacity))))
+            self._views.append(_CountedView(view, max(0, min(self.position - view.base, view.capacity))))
             return True
         return False
 
@@ -307,15 +354,20 @@ class _CountedView:
         return self.count >= self.view.capacity
 
 
-def _check_points(view: SegmentView, low: int, high: int) -> tuple[NDArray[numpy.int64], NDArray[numpy.void]]:
-    """Return which of a segment's places hold an intact point, counted from ``low``, and those points."""
+def _check_points(view: SegmentView, low: int, high: int) -> tuple[NDArray[numpy.int64], NDArray[numpy.void], int]:
+    """Return which of some places hold an intact point, counted from ``low``, those points, and how many are damaged.
+
+    A place with nothing in it is not counted as damaged: its page has been lost.
+    """
     import numpy as np
 
     offset, count = HEADER_SIZE + low * POINT_SIZE, high - low
     halves = np.frombuffer(view.map, np.uint64, count=count * POINT_SIZE // 8, offset=offset).reshape(-1, 2, 4)
     records = np.frombuffer(view.map, _point_dtype(), count=count, offset=offset)
     intact = (halves[:, 0] == halves[:, 1]).all(axis=1) & (records["mark"] == POINT_MARK)
-    return np.flatnonzero(intact).astype(np.int64), records[intact]
+    intact &= np.abs(records["seconds"]) < _MOST_SECONDS
+    damaged = int(halves[~intact].any(axis=(1, 2)).sum())
+    return np.flatnonzero(intact).astype(np.int64), records[intact], damaged
 
 
 def _group(
@@ -352,24 +404,6 @@ def _point_dtype() -> numpy.dtype[numpy.void]:
     )
 
 
-def read_committed(folder: Path) -> Position:
-    """Return how much of a journal a backend is known to hold: a hint that saves reading, not the truth of it."""
-    try:
-        content = (folder / "committed").read_bytes()
-    except OSError:
-        return Position()
-    return Position(*_COMMITTED.unpack(content)) if len(content) == _COMMITTED.size else Position()
-
-
-def write_committed(folder: Path, position: Position) -> None:
-    """Note how much of a journal a backend holds."""
-    descriptor = os.open(folder / "committed", os.O_WRONLY | os.O_CREAT, 0o600)
-    try:
-        os.write(descriptor, _COMMITTED.pack(*position))
-    finally:
-        os.close(descriptor)
-
-
 def count_left(folder: Path) -> int:
     """Return how many records of a journal no backend is known to hold.
 
@@ -378,8 +412,6 @@ def count_left(folder: Path) -> int:
     """
     reader = JournalReader(folder)
     try:
-        while reader.read() is not None:
-            pass
-        return max(0, sum(reader.position) - sum(read_committed(folder)))
+        return reader.count_left()
     finally:
         reader.close()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from autolog import tracking
 from autolog.entities import LifecycleStage, RunStatus
-from autolog.errors import InvalidState
+from autolog.errors import InvalidState, NotFound
 from autolog.events import RunCreated
 from autolog.guard import guard
 from autolog.names import invent_name
@@ -20,6 +20,7 @@ from autolog.tracking import ExperimentName
 from autolog.values import to_text, validate_key, validate_run_id
 
 if TYPE_CHECKING:
+    from autolog.backend import Reader
     from autolog.entities import Run
 
 # Told of every run that this process begins; the environment and the system metrics listen.
@@ -27,6 +28,9 @@ observers: Final[list[Callable[[ActiveRun], None]]] = []
 
 # Says from outside which run a process goes on with.
 RUN_ID_VARIABLE: Final = "AUTOLOG_RUN_ID"
+
+# Longest wait, in seconds, for the launcher to have stored the run that it names.
+LAUNCHER_PATIENCE: Final = 10.0
 
 # Handles on runs that were named from outside, and the names that start_run() has used up.
 _inherited: Final[list[ActiveRun]] = []
@@ -58,8 +62,14 @@ def begin_run(
     Raises:
         InvalidParameter: the id or a tag cannot be used.
     """
-    run = create_run(name=name, experiment=experiment, parent_run_id=parent_run_id, tags=tags, run_id=run_id)
-    _register(run)
+    run = _make_run(name, experiment, parent_run_id, tags, run_id, None)
+    try:
+        run.begin()
+        _register(run)
+    except BaseException as error:
+        # Ctrl-C: nobody gets the run, and so nobody else could end it.
+        run.end(RunStatus.FAILED, error)
+        raise
     return run
 
 
@@ -82,6 +92,20 @@ def create_run(
         run_id: as there.
         start_time: milliseconds since the epoch; now where it is not given.
     """
+    run = _make_run(name, experiment, parent_run_id, tags, run_id, start_time)
+    run.begin()
+    _known[run.run_id] = run
+    return run
+
+
+def _make_run(
+    name: str | None,
+    experiment: ExperimentName | None,
+    parent_run_id: str | None,
+    tags: Mapping[str, Any] | None,
+    run_id: str | None,
+    start_time: int | None,
+) -> ActiveRun:
     to = tracking.current()
     where = experiment or tracking.current_experiment()
     to.announce(where)
@@ -109,13 +133,15 @@ def create_run(
         user_id=current_user(),
         tags=texts,
     )
-    to.recorder.record(run.created)
-    _known[run.run_id] = run
     return run
 
 
-def resume_run(run_id: str) -> ActiveRun:
+def resume_run(run_id: str, patience: float = 0.0) -> ActiveRun:
     """Open a run that exists, to add to it; it is RUNNING again until it is ended.
+
+    Args:
+        run_id: the run's id.
+        patience: seconds to wait for a run that another process has begun and perhaps not stored yet.
 
     Raises:
         NotFound: the store holds no such run.
@@ -124,13 +150,24 @@ def resume_run(run_id: str) -> ActiveRun:
     to = tracking.current()
     if run_id in _open and not _open[run_id].has_ended:
         return _open[run_id]
-    stored = to.reader().get_run(validate_run_id(run_id))
+    stored = _await_run(to.reader(), validate_run_id(run_id), patience)
     if stored.info.lifecycle_stage is LifecycleStage.DELETED:
         raise InvalidState(f"the run {run_id} is deleted; restore it first: autolog.restore_run({run_id!r})")
     run = attach_run(stored)
     run.reopen()
     _register(run)
     return run
+
+
+def _await_run(reader: Reader, run_id: str, patience: float) -> Run:
+    deadline = time.monotonic() + patience
+    while True:
+        try:
+            return reader.get_run(run_id)
+        except NotFound:
+            if time.monotonic() >= deadline:
+                raise
+        time.sleep(0.1)
 
 
 def attach_run(stored: Run) -> ActiveRun:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import sys
@@ -17,10 +18,13 @@ from autolog.config import Settings
 from autolog.errors import JournalError
 from autolog.events import Fact
 from autolog.guard import guard
-from autolog.journal import OUT_OF_SPACE, Journal
+from autolog.journal import OUT_OF_SPACE, Journal, JournalClosed
 from autolog.journal_reader import count_left
 from autolog.late_imports import importing
-from autolog.writer import Writer, WriterThread
+from autolog.writer import Writer
+from autolog.writer_home import WriterHome
+from autolog.writer_process import WriterProcess
+from autolog.writer_thread import WriterThread
 
 logger = logging.getLogger("autolog")
 
@@ -40,7 +44,7 @@ class Recorder:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self._journal: Journal | None = None
-        self._thread: WriterThread | None = None
+        self._home: WriterHome | None = None
         self._turn = threading.RLock()
         self._retry_at = 0.0
         self._lost = 0
@@ -58,17 +62,18 @@ class Recorder:
         return self._lost + (self._journal.dropped if self._journal is not None else 0)
 
     @property
-    def error(self) -> BaseException | None:
+    def problem(self) -> str | None:
         """Why the backend does not take records at present; None while it does."""
-        return self._thread.error if self._thread is not None else None
+        return self._home.problem if self._home is not None else None
 
-    def record(self, fact: Fact, *, owns_run: bool = True) -> None:
-        """Take a fact; ``owns_run`` as in ``Journal.append``."""
-        journal = self._journal or self._open()
-        if journal is None:
-            self.drop()
-        else:
-            journal.append(fact, owns_run=owns_run)
+    def record(self, fact: Fact, *, owns_run: bool = True) -> bool:
+        """Take a fact; ``owns_run``, and what is returned, as in ``Journal.append``."""
+        while (journal := self._journal or self._open()) is not None:
+            # Another thread may close it at any moment; the next one is then made here.
+            with contextlib.suppress(JournalClosed):
+                return journal.append(fact, owns_run=owns_run)
+        self.drop()
+        return False
 
     def drop(self) -> None:
         """Count a record that no journal could take."""
@@ -85,17 +90,34 @@ class Recorder:
         if journal is None:
             self.drop()
             return
-        path = journal.stage()
+        path: Path | None = None
         try:
+            path = journal.stage()
             fill(path)
         except OSError as error:
-            path.unlink(missing_ok=True)
+            if path is not None:
+                path.unlink(missing_ok=True)
+            if journal.closed:
+                self.drop()
+                return
             if error.errno not in OUT_OF_SPACE:
                 raise
-            logger.warning("the spool %s has no room for a file (%s); it is not logged", journal.folder.parent, error)
-            self.drop()
+            journal.complain(error)
+            journal.dropped += 1
         else:
-            journal.append(fact(path.name))
+            self._append_file(journal, fact, path)
+
+    def _append_file(self, journal: Journal | None, fact: Callable[[str], Fact], path: Path) -> None:
+        with contextlib.suppress(FileNotFoundError):
+            while journal is not None:
+                with contextlib.suppress(JournalClosed):
+                    journal.append(fact(path.name))
+                    return
+                # Another thread has closed it: the file goes into the next one.
+                journal = self._journal or self._open()
+                if journal is not None:
+                    path = path.replace(journal.stage())
+        self.drop()
 
     def watch_fork(self, member: ForkAware) -> None:
         """Tell an object, for as long as it lives, when a forked child begins."""
@@ -113,9 +135,9 @@ class Recorder:
         if self._journal is None:
             return self._lost == 0
         position = self._journal.position()
-        if self._thread is None:
+        if self._home is None:
             return position == Position()
-        return self._thread.wait(position, timeout) and self.dropped == 0
+        return self._home.wait(position, timeout) and self.dropped == 0
 
     def close(self, timeout: float) -> int:
         """Write what is left, within a time, and end.
@@ -128,25 +150,29 @@ class Recorder:
         """
         deadline = time.monotonic() + timeout
         with self._turn:
-            journal, thread = self._journal, self._thread
-            self._journal = self._thread = None
+            journal, home = self._journal, self._home
+            self._journal = self._home = None
         _RECORDERS.discard(self)
         if journal is None:
             return 0
         # What a thread that runs on logs from here on goes into a new journal, for recovery to find.
-        position = journal.position()
-        journal.close()
-        if thread is not None:
-            thread.wait(position, max(0.0, deadline - time.monotonic()))
-            if not thread.stop(max(0.05, deadline - time.monotonic())):
+        position = journal.close()
+        self._lost += journal.dropped
+        if home is not None:
+            reached = home.wait(position, max(0.0, deadline - time.monotonic()))
+            if not reached and home.problem is None and home.leave():
+                # It takes the journal over, and sends the rest, when this process has ended.
+                return 0
+            if not home.stop(max(0.05, deadline - time.monotonic())):
                 # It hangs in the backend. The journal stays locked by this process, and so its own, until it ends.
                 return max(1, count_left(journal.folder))
         # Another thread may have appended between the two lines above: what counts is in the files.
         left = count_left(journal.folder)
-        if left and (thread is None or thread.error is None):
+        if left and (home is None or home.problem is None):
             self._drain(journal, deadline)
             left = count_left(journal.folder)
-        journal.release(remove=left == 0)
+        # Where a run's end may have been dropped, recovery ends it.
+        journal.release(remove=left == 0 and journal.dropped == 0)
         return left
 
     def _drain(self, journal: Journal, deadline: float) -> None:
@@ -174,23 +200,29 @@ class Recorder:
                     logger.warning("%s; nothing is recorded until then", error)
                 self._retry_at = time.monotonic() + _RETRY_AFTER
                 return None
-            # fsspec needs it; it sets up for forks, and must not do so on a thread of ours while a fork waits for us.
-            import concurrent.futures.thread  # noqa: F401
-
             self._journal = journal
             self._start(journal)
             return journal
 
     def _start(self, journal: Journal) -> None:
-        thread = WriterThread(lambda: self._make_writer(journal), self.settings.flush_interval)
+        home = self._make_home(journal)
         try:
-            thread.start()
+            home.start()
         except RuntimeError:
             logger.debug("no thread can be started; records are written at the end")
-        else:
-            self._thread = thread
+            return
+        self._home = home
+        if isinstance(home, WriterThread):
             with guard("recovering what earlier processes left"):
                 self._recover_others(journal)
+
+    def _make_home(self, journal: Journal) -> WriterHome:
+        if self.settings.writer == "process":
+            return WriterProcess(journal.folder, self.settings.flush_interval, lambda: self._make_writer(journal))
+        # fsspec needs it; it sets up for forks, and must not do so on a thread of ours while a fork waits for us.
+        import concurrent.futures.thread  # noqa: F401
+
+        return WriterThread(lambda: self._make_writer(journal), self.settings.flush_interval)
 
     def _recover_others(self, journal: Journal) -> None:
         if any(other.name != journal.id for other in self.settings.spool.iterdir()):
@@ -201,12 +233,15 @@ class Recorder:
 
     def _begin_child(self) -> None:
         # What the parent's thread has open must not be closed by the child's garbage collector.
-        _INHERITED.append((self._journal, self._thread))
-        journal, self._journal, self._thread = self._journal, None, None
+        journal, home = self._journal, self._home
+        _INHERITED.append((journal, home))
+        self._journal = self._home = None
         self._turn = threading.RLock()
         self._lost = 0
         if journal is not None:
             journal.abandon()
+        if home is not None:
+            home.abandon()
         # A process of multiprocessing's ends without running what atexit has; this runs once it has set itself up.
         processes = sys.modules.get("multiprocessing.util")
         if processes is not None:

@@ -18,8 +18,17 @@ from autolog.config import default_spool
 from autolog.entities import Run, RunStatus
 from autolog.errors import AutologError, JournalError, NotFound
 from autolog.events import RunUpdated
-from autolog.journal import JournalInfo, host_name, is_own_journal, read_info, remove_journal
-from autolog.journal_reader import JournalReader, read_committed
+from autolog.journal import (
+    ALIVE,
+    WRITING,
+    JournalInfo,
+    host_name,
+    is_journal,
+    is_own_journal,
+    read_info,
+    remove_journal,
+)
+from autolog.journal_reader import JournalReader
 from autolog.liveness import ProcessLock
 from autolog.segments import list_segments
 from autolog.writer import DAMAGED, Writer
@@ -28,6 +37,8 @@ logger = logging.getLogger("autolog")
 
 # A folder without a journal in it that is younger than this many seconds may be about to get one.
 _YOUNG: Final = 60.0
+# Most seconds between the end of a process's pipes and that of its locks.
+_ENDING: Final = 10.0
 
 
 @dataclass(frozen=True)
@@ -64,7 +75,7 @@ class Recovered:
 def scan(spool: Path | None = None) -> list[JournalState]:
     """Describe every journal of the spool, oldest first; nothing is changed."""
     folders = _journal_folders(spool or default_spool())
-    return [_describe(folder) for folder in folders if is_own_journal(folder.name) or not _is_empty(folder)]
+    return [_describe(folder) for folder in folders if is_own_journal(folder.name) or _has_content(folder)]
 
 
 def recover(
@@ -89,23 +100,50 @@ def recover(
         An entry for every journal of a dead process.
     """
     where = spool or default_spool()
-    for remains in where.glob(".*"):
+    for remains in filter(is_journal, where.glob(".*")):
         # Somebody is deleting it, or ended while doing so.
         shutil.rmtree(remains, ignore_errors=True)
     done = []
     for folder in _journal_folders(where):
-        if is_own_journal(folder.name) or _is_empty(folder):
+        if is_own_journal(folder.name):
             continue
-        lock = ProcessLock(folder / "alive")
-        if not lock.acquire():
+        if not _has_content(folder):
+            _sweep(folder)
             continue
-        try:
-            outcome = _recover_or_say_why_not(folder, backend, progress, any_host=any_host)
-            if outcome is not None:
-                done.append(outcome)
-        finally:
-            lock.release()
+        with _claim(folder) as claimed:
+            if claimed:
+                outcome = _recover_or_say_why_not(folder, backend, progress, any_host=any_host)
+                if outcome is not None:
+                    done.append(outcome)
     return done
+
+
+def recover_journal(folder: Path) -> None:
+    """Do for one journal what ``recover`` does, as soon as its process, which is ending, has let go of it.
+
+    The caller is the journal's writer, and holds the lock that says so.
+    """
+    lock = ProcessLock(folder / ALIVE)
+    deadline = time.monotonic() + _ENDING
+    while not lock.acquire():
+        if time.monotonic() > deadline or not folder.exists():
+            return
+        time.sleep(0.01)
+    try:
+        _recover_or_say_why_not(folder, None, None, any_host=False)
+    finally:
+        lock.release()
+
+
+@contextlib.contextmanager
+def _claim(folder: Path) -> Iterator[bool]:
+    """Take a journal for this process, if its process is gone, and its writer too; say whether that is so."""
+    locks = [ProcessLock(folder / name) for name in (ALIVE, WRITING)]
+    try:
+        yield all(lock.acquire() for lock in locks)
+    finally:
+        for lock in reversed(locks):
+            lock.release()
 
 
 def _recover_or_say_why_not(
@@ -139,13 +177,13 @@ def _recover(folder: Path, info: JournalInfo, progress: Callable[[str, int], Non
     except (JournalError, OSError) as error:
         outcome.error = str(error)
         return outcome
-    start = writer.committed
+    start, end_time = writer.committed, _last_sign_of_life(folder, info)
     try:
         while writer.step():
             outcome.records = sum(writer.committed) - sum(start)
             if progress is not None:
                 progress(info.journal, outcome.records)
-        outcome.runs_killed = _close_runs(folder, info, writer.reader.open_runs)
+        outcome.runs_killed = _close_runs(folder, info, writer.reader.open_runs, end_time)
     except (AutologError, OSError) as error:
         outcome.error = str(error)
     finally:
@@ -160,7 +198,7 @@ def _recover(folder: Path, info: JournalInfo, progress: Callable[[str, int], Non
     return outcome
 
 
-def _close_runs(folder: Path, info: JournalInfo, runs: list[str]) -> list[str]:
+def _close_runs(folder: Path, info: JournalInfo, runs: list[str], end_time: int) -> list[str]:
     if not runs:
         return []
     elsewhere = {
@@ -172,7 +210,6 @@ def _close_runs(folder: Path, info: JournalInfo, runs: list[str]) -> list[str]:
     finally:
         reader.close()
     if running:
-        end_time = _last_sign_of_life(folder, info)
         facts = [
             (number, RunUpdated(run_id=run, status=RunStatus.KILLED, end_time=end_time))
             for number, run in enumerate(running)
@@ -195,7 +232,7 @@ def _is_running(get_run: Callable[[str], Run], run_id: str) -> bool:
 
 def _last_sign_of_life(folder: Path, info: JournalInfo) -> int:
     signs = [info.started]
-    for name in ("committed", "alive", "journal.json"):
+    for name in ("committed", ALIVE, "journal.json"):
         try:
             signs.append(int((folder / name).stat().st_mtime * 1000))
         except OSError:
@@ -234,9 +271,10 @@ def _describe(folder: Path) -> JournalState:
     except (JournalError, OSError) as error:
         return JournalState(folder.name, folder, info, alive=alive, size=size, error=str(error))
     try:
+        start = reader.position
         while reader.read() is not None:
             pass
-        left = sum(reader.position) - sum(read_committed(folder))
+        left = sum(reader.position) - sum(start)
         return JournalState(
             folder.name, folder, info, alive, max(0, left), size, tuple(reader.open_runs), tuple(reader.damage)
         )
@@ -252,22 +290,21 @@ def _size(folder: Path) -> int:
     return size
 
 
-def _is_empty(folder: Path) -> bool:
-    """Say whether there is nothing to recover: the folder has just been made, or another has just finished with it."""
-    if (folder / "journal.json").exists() or list_segments(folder, "facts") or list_segments(folder, "points"):
-        return False
+def _has_content(folder: Path) -> bool:
+    """Say whether there is something to recover; if not, the journal is just being made, or has been finished with."""
+    return bool((folder / "journal.json").exists() or list_segments(folder, "facts") or list_segments(folder, "points"))
+
+
+def _sweep(folder: Path) -> None:
     with contextlib.suppress(OSError):
         if time.time() - folder.stat().st_mtime > _YOUNG:
             remove_journal(folder)
-    return True
 
 
 def _is_alive(folder: Path) -> bool:
-    lock = ProcessLock(folder / "alive")
-    if lock.acquire():
-        lock.release()
-        return False
-    return True
+    """Say whether the journal's process lives, or its writer, which will close its runs."""
+    with _claim(folder) as claimed:
+        return not claimed
 
 
 def _journal_folders(spool: Path) -> Iterator[Path]:
@@ -276,8 +313,8 @@ def _journal_folders(spool: Path) -> Iterator[Path]:
     except OSError:
         return
     for folder in map(Path, entries):
-        # What begins with a dot is being deleted.
-        if not folder.name.startswith("."):
+        # What begins with a dot is being deleted; what else there is in the folder is somebody else's.
+        if is_journal(folder) and not folder.name.startswith("."):
             yield folder
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import getpass
 import threading
 import time
@@ -16,18 +17,23 @@ from autolog.entities import DatasetInput, LifecycleStage, RunData, RunInfo, Run
 from autolog.errors import InvalidParameter
 from autolog.events import ArtifactLogged, Fact, InputsLogged, ParamsLogged, RunCreated, RunUpdated, TagsSet
 from autolog.guard import guard
+from autolog.journal import Journal, JournalClosed
 from autolog.segments import POINT_MARK, pack_point
 from autolog.tracking import ExperimentName, Tracking
 from autolog.values import to_metric_value, to_step, to_text, to_timestamp, validate_key
 
 if TYPE_CHECKING:
     from autolog.entities import Run
-    from autolog.journal import Journal
 
 PARENT_TAG: Final = "mlflow.parentRunId"
 NOTE_TAG: Final = "mlflow.note.content"
 RUN_NAME_TAG: Final = "mlflow.runName"
 EXCEPTION_TAG: Final = "autolog.exception"
+# When the run was deleted, in milliseconds: a tag, so that it is the same in every kind of store.
+DELETION_TIME_TAG: Final = "autolog.deleted"
+
+# Seconds.
+_INTRODUCE_AGAIN: Final = 1.0
 
 _pack = pack_point
 _MARK = POINT_MARK
@@ -72,7 +78,8 @@ class ActiveRun:
         self._has_training = False
         self._ended = False
         self._is_introduced = True
-        self._turn = threading.Lock()
+        self._introduce_at = 0.0
+        self._turn = threading.RLock()
         self.tracking: Final = to
         self._recorder = to.recorder
         self._series: dict[str, int] = {}
@@ -94,21 +101,27 @@ class ActiveRun:
             InvalidParameter: the value is not a number, the step not an integer, or the key not a name.
         """
         try:
-            series = self._series[key]
             seconds = _now() if timestamp is None else to_timestamp(timestamp) / 1000
             if step is None:
                 step = 0
+            # The journal is looked up before the series, as ``_open_journal`` changes them the other way round.
             self._journal.write_point(  # type: ignore[union-attr]  # None is what the except is for
-                _pack(series, _MARK, step, seconds, value) * 2
+                _pack(self._series[key], _MARK, step, seconds, value) * 2
             )
         except Exception:  # noqa: BLE001  a new key, an odd type, a full segment: all ordinary, all told apart below
             self._log_metric_carefully(key, value, step, timestamp)
 
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None, timestamp: int | None = None) -> None:
         """Log one point of each of several metrics, all at the same step and time. Raises as ``log_metric`` does."""
-        moment = time.time_ns() // 1_000_000 if timestamp is None else timestamp
+        moment = time.time_ns() // 1_000_000 if timestamp is None else to_timestamp(timestamp)
+        place = 0 if step is None else step
         for key, value in metrics.items():
-            self.log_metric(key, value, step, moment)
+            try:
+                self._journal.write_point(  # type: ignore[union-attr]  # as above
+                    _pack(self._series[key], _MARK, place, moment / 1000, value) * 2
+                )
+            except Exception:  # noqa: BLE001  as above
+                self._log_metric_carefully(key, value, step, moment)
 
     def log_params(self, params: Mapping[str, Any]) -> None:
         """Log params; of a key that is logged again the last value counts."""
@@ -189,10 +202,16 @@ class ActiveRun:
                 return
             self._ended = True
         self.status = final
-        if error is not None:
-            with guard("recording an exception"):
-                self._record_exception(error)
-        self._record(RunUpdated(run_id=self.run_id, status=final, end_time=time.time_ns() // 1_000_000))
+        ended = RunUpdated(run_id=self.run_id, status=final, end_time=time.time_ns() // 1_000_000)
+        try:
+            if error is not None:
+                with guard("recording an exception"):
+                    self._record_exception(error)
+            self._record(ended)
+        except BaseException:
+            # Ctrl-C, perhaps before it was recorded; to say it twice does no harm.
+            self._record(ended)
+            raise
 
     def reopen(self) -> None:
         """Go on with the run: it is RUNNING again, and this process is to end it."""
@@ -262,9 +281,15 @@ class ActiveRun:
         self._journal = None
         self._series.clear()
         # Another thread may have held it at the fork.
-        self._turn = threading.Lock()
+        self._turn = threading.RLock()
         # The child may add to the run, but the run is the parent's to end.
         self._ended = True
+
+    def begin(self) -> None:
+        """Record that the run exists; where this is interrupted, or there is no room, the next record does it."""
+        self._is_introduced = False
+        if self.created is not None:
+            self._is_introduced = self._recorder.record(self.created)
 
     def _record(self, fact: Fact) -> None:
         self._introduce()
@@ -278,31 +303,54 @@ class ActiveRun:
         if self._journal is not None and self._journal.closed:
             self._is_introduced = False
             self._journal = None
-        if not self._is_introduced and self.created is not None:
-            self._is_introduced = True
+            self._introduce_at = 0.0
+        if not self._is_introduced and self.created is not None and time.monotonic() >= self._introduce_at:
+            # While there is no room on disk, not with every record.
+            self._introduce_at = time.monotonic() + _INTRODUCE_AGAIN
             self.tracking.announce(self.experiment)
-            self._recorder.record(self.created, owns_run=False)
+            self._is_introduced = self._recorder.record(self.created, owns_run=not self._ended)
 
     def _log_metric_carefully(self, key: str, value: Any, step: Any, timestamp: Any) -> None:
+        validate_key("metric", key)
         number = to_metric_value(key, value)
         place = to_step(key, step)
         seconds = to_timestamp(timestamp) / 1000 if timestamp is not None else _now()
+        while (journal := self._open_journal()) is not None:
+            # Another thread may close it at any moment; the point then goes into the next one.
+            with contextlib.suppress(JournalClosed):
+                series = self._series_of(key, journal)
+                if series is not None:
+                    journal.append_point(_pack(series, _MARK, place, seconds, number) * 2)
+                return
+        self._recorder.drop()
+
+    def _open_journal(self) -> Journal | None:
         journal = self._journal
         if journal is None or journal.closed:
             self._introduce()
-            self._series.clear()
-            journal = self._journal = self._recorder.journal
-            if journal is None:
-                self._recorder.drop()
-                return
+            with self._turn:
+                self._series = {}
+                journal = self._journal = self._recorder.journal
+        return journal
+
+    def _series_of(self, key: str, journal: Journal) -> int | None:
+        """Return the number of a metric in the journal; None where there is no room for what it would mean."""
         series = self._series.get(key)
         if series is None:
+            self._introduce()
+            if not self._is_introduced:
+                # There is no room to say which run it is.
+                self._recorder.drop()
+                return None
             with self._turn:
+                if self._journal is not journal:
+                    raise JournalClosed
                 series = self._series.get(key)
                 if series is None:
                     series = journal.define_series(self.run_id, validate_key("metric", key))
-                    self._series[key] = series
-        journal.append_point(_pack(series, _MARK, place, seconds, number) * 2)
+                    if series is not None:
+                        self._series[key] = series
+        return series
 
     def _record_exception(self, error: BaseException) -> None:
         from autolog.redaction import redact_text
@@ -358,7 +406,7 @@ def to_status(status: RunStatus | str) -> RunStatus:
 def current_user() -> str:
     """Return the name of the user who runs this process; empty where there is none."""
     try:
-        return getpass.getuser()
+        return to_text(getpass.getuser())
     except Exception:  # noqa: BLE001  a container's user may have no name, and Python versions differ in the error
         return ""
 

@@ -16,6 +16,7 @@ import sys
 import threading
 import zlib
 from collections.abc import Callable, Iterator
+from functools import cached_property
 from pathlib import Path
 from typing import Final
 
@@ -29,9 +30,16 @@ _MAGIC: Final = b"AUTOLOG\0"
 # magic, format, number of the first record, size in bytes, CRC-32 of what stands before it
 _HEADER: Final = struct.Struct("<8sIQQ")
 _CHECK: Final = struct.Struct("<I")
-# length of the payload, CRC-32 of the payload
-_FRAME: Final = struct.Struct("<II")
+# length of the payload, CRC-32 of the rest of the frame, number of the record in its stream
+_FRAME: Final = struct.Struct("<IIQ")
+_NUMBER: Final = struct.Struct("<Q")
 _FRAME_ALIGNMENT: Final = 8
+# Every event is a MessagePack map of fewer than 16 fields, the first of which is its type.
+_EVENT_TAG: Final = b"\xa4type"
+_EVENT_TAG_AT: Final = 1
+
+# A number that no journal reaches: what says that it is beyond it is not true.
+_MOST_RECORDS: Final = 2**62
 
 # A point stands twice in its record, so that a torn write or a flipped bit shows without the price of a checksum
 # on the training's thread: a record is ``pack_point(series, POINT_MARK, step, seconds, value) * 2``.
@@ -39,10 +47,17 @@ POINT_MARK: Final = 0x50544E31
 pack_point: Final = struct.Struct("<IIqdd").pack
 
 
-def frame(payload: bytes) -> bytes:
-    """Return a variable-length record: length, CRC-32, payload, padding to eight bytes."""
+def frame(payload: bytes, number: int) -> bytes:
+    """Return a variable-length record: length, CRC-32, number, payload, padding to eight bytes.
+
+    The number is what tells, after damage, which records are lost and which are still to come.
+    """
     padding = -(len(payload) + _FRAME.size) % _FRAME_ALIGNMENT
-    return _FRAME.pack(len(payload), zlib.crc32(payload)) + payload + bytes(padding)
+    return _FRAME.pack(len(payload), _check_frame(payload, number), number) + payload + bytes(padding)
+
+
+def _check_frame(payload: bytes, number: int) -> int:
+    return zlib.crc32(payload, zlib.crc32(_NUMBER.pack(number)))
 
 
 def segment_name(stream: str, number: int) -> str:
@@ -64,7 +79,7 @@ class Segment:
     """A segment that this process appends to.
 
     Args:
-        path: a file that does not exist yet.
+        path: a new file, or one that an interrupted call of this process has left without records.
         base: the number of its first record in the stream.
         size: of the file in bytes, header included.
 
@@ -74,21 +89,21 @@ class Segment:
     """
 
     def __init__(self, path: Path, base: int, size: int) -> None:
-        self.path = path
-        self.base = base
-        self.size = size
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0), 0o600)
         try:
-            _allocate(descriptor, size)
-            self._map = mmap.mmap(descriptor, size)
-        except BaseException:
+            content = _map_new_file(path, size)
+        except OSError:
+            # Not after Ctrl-C: a reader may see the file already, and the next call goes on with it.
             with contextlib.suppress(OSError):
                 path.unlink()
             raise
-        finally:
-            os.close(descriptor)
-        header = _HEADER.pack(_MAGIC, FORMAT, base, size)
-        self._map.write((header + _CHECK.pack(zlib.crc32(header))).ljust(HEADER_SIZE, b"\0"))
+        content.write(_pack_header(base, size))
+        self._use(path, base, size, content)
+
+    def _use(self, path: Path, base: int, size: int, content: mmap.mmap) -> None:
+        self.path = path
+        self.base = base
+        self.size = size
+        self._map = content
         self.write: Callable[[bytes], int] = self._map.write if _has_gil() else self._write_locked()
 
     def has_room(self, size: int) -> bool:
@@ -113,6 +128,46 @@ class Segment:
         return write_locked
 
 
+class HeldSegment(Segment):
+    """A segment in memory, for which the disk has no room at present; it is lost with its process.
+
+    Args:
+        path: where it belongs.
+        base: as of a segment.
+        size: as of a segment.
+    """
+
+    def __init__(self, path: Path, base: int, size: int) -> None:
+        content = mmap.mmap(-1, size)
+        content.write(_pack_header(base, size))
+        self._use(path, base, size, content)
+
+    def move_to_disk(self) -> Segment:
+        """Return a segment on disk with the same records, which is to be used in place of this one, now full.
+
+        Raises:
+            OSError: there is still no room; nothing has changed.
+        """
+        temporary = self.path.with_name(f".{self.path.name}.tmp")
+        try:
+            content = _map_new_file(temporary, self.size)
+        except OSError:
+            with contextlib.suppress(OSError):
+                temporary.unlink()
+            raise
+        used = self._map.tell()
+        # From here on no thread can append what the copy would miss.
+        self._map.seek(self.size)
+        while any(self._map[used : used + POINT_SIZE]):
+            used += POINT_SIZE
+        content[:] = self._map[:]
+        content.seek(used)
+        temporary.replace(self.path)
+        moved = Segment.__new__(Segment)
+        moved._use(self.path, self.base, self.size, content)  # noqa: SLF001  one of our own
+        return moved
+
+
 class SegmentView:
     """A segment as a reader sees it, in the process that fills it or in any other.
 
@@ -133,7 +188,7 @@ class SegmentView:
         header = self.map[: _HEADER.size]
         magic, version, self.base, declared = _HEADER.unpack(header)
         (check,) = _CHECK.unpack(self.map[_HEADER.size : _HEADER.size + _CHECK.size])
-        if magic != _MAGIC or check != zlib.crc32(header):
+        if magic != _MAGIC or check != zlib.crc32(header) or self.base > _MOST_RECORDS:
             self.map.close()
             raise JournalError(f"the journal segment {path} is damaged: its header does not hold together")
         if version > FORMAT:
@@ -142,36 +197,47 @@ class SegmentView:
         self.truncated = size < declared
         self.size = size
 
-    def frames(self, offset: int, *, finished: bool) -> Iterator[tuple[bytes | None, int]]:
-        """Yield the records from an offset on, each as (payload, offset after it).
+    def frames(self, offset: int, *, finished: bool) -> Iterator[tuple[bytes | None, int, int]]:
+        """Yield the records from an offset on, each as (payload, number, offset after it).
 
         Where nothing has been written yet, the stream ends. In a segment that is finished, what lies between
-        damage, or a hole, and the next whole record is yielded as (None, offset of that record).
+        damage, or a hole, and the next whole record is yielded as (None, 0, offset of that record).
         """
         while offset + _FRAME.size <= self.size:
-            payload = self._frame_at(offset)
-            if payload is not None:
+            found = self._frame_at(offset)
+            if found is not None:
+                payload, number = found
                 offset += _FRAME.size + len(payload) + -(len(payload) + _FRAME.size) % _FRAME_ALIGNMENT
-                yield payload, offset
+                yield payload, number, offset
                 continue
-            rest = self.map[offset:]
-            if not finished or rest.count(0) == len(rest):
+            if not finished or offset >= self._end:
                 return
             offset = self._next_frame(offset + _FRAME_ALIGNMENT)
-            yield None, offset
+            yield None, 0, offset
 
-    def _frame_at(self, offset: int) -> bytes | None:
-        length, check = _FRAME.unpack_from(self.map, offset)
+    def _frame_at(self, offset: int) -> tuple[bytes, int] | None:
+        length, check, number = _FRAME.unpack_from(self.map, offset)
         start = offset + _FRAME.size
         if not 0 < length <= self.size - start:
             return None
         payload: bytes = self.map[start : start + length]
-        return payload if zlib.crc32(payload) == check else None
+        return (payload, number) if _check_frame(payload, number) == check else None
+
+    @cached_property
+    def _end(self) -> int:
+        """Where the zeros begin that nothing has been written to, in a segment that is finished."""
+        return len(self.map[:].rstrip(b"\0"))
 
     def _next_frame(self, offset: int) -> int:
-        while offset + _FRAME.size <= self.size and self._frame_at(offset) is None:
-            offset += _FRAME_ALIGNMENT
-        return min(offset, self.size)
+        # Looking for how an event begins passes over what is none without a checksum for every length it might be.
+        ahead = _FRAME.size + _EVENT_TAG_AT
+        found = self.map.find(_EVENT_TAG, offset + ahead)
+        while found >= 0:
+            start = found - ahead
+            if start % _FRAME_ALIGNMENT == 0 and self._frame_at(start) is not None:
+                return start
+            found = self.map.find(_EVENT_TAG, found + 1)
+        return self.size
 
     @property
     def capacity(self) -> int:
@@ -205,6 +271,20 @@ class SegmentView:
     def close(self) -> None:
         """Unmap the file."""
         self.map.close()
+
+
+def _pack_header(base: int, size: int) -> bytes:
+    header = _HEADER.pack(_MAGIC, FORMAT, base, size)
+    return (header + _CHECK.pack(zlib.crc32(header))).ljust(HEADER_SIZE, b"\0")
+
+
+def _map_new_file(path: Path, size: int) -> mmap.mmap:
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o600)
+    try:
+        _allocate(descriptor, size)
+        return mmap.mmap(descriptor, size)
+    finally:
+        os.close(descriptor)
 
 
 def _allocate(descriptor: int, size: int) -> None:

@@ -53,7 +53,7 @@ class Tracking:
 
     def reader(self) -> Reader:
         """Return a reader of the store, after everything recorded so far has reached it or a while has passed."""
-        self.recorder.flush(READ_TIMEOUT if self.recorder.error is None else 0.5)
+        self.recorder.flush(READ_TIMEOUT if self.recorder.problem is None else 0.5)
         with self._turn:
             if self._reader is None:
                 from autolog.backends import open_reader
@@ -88,9 +88,13 @@ class Tracking:
         self._turn = threading.RLock()
         self._announced.clear()
 
-    def close(self) -> None:
-        """Write what is left and end; say so where something stays behind."""
-        left = self.recorder.close(self.settings.exit_timeout)
+    def close(self, began: float) -> None:
+        """Write what is left and end; say so where something stays behind.
+
+        Args:
+            began: when the time for it began, of the monotonic clock.
+        """
+        left = self.recorder.close(max(0.0, began + self.settings.exit_timeout - time.monotonic()))
         if left:
             from autolog.redaction import redact_url
 
@@ -163,10 +167,11 @@ def flush(timeout: float | None = None) -> bool:
     deadline = None if timeout is None else time.monotonic() + timeout
     with _process.turn:
         everywhere = [current(), *_process.others]
-    return all(
+    held = [
         tracking.recorder.flush(None if deadline is None else max(0.0, deadline - time.monotonic()))
         for tracking in everywhere
-    )
+    ]
+    return all(held)
 
 
 def _find_or_make(settings: Settings) -> Tracking:
@@ -211,8 +216,9 @@ def close() -> None:
         closing = [*_process.others, *([_process.tracking] if _process.tracking is not None else [])]
         _process.tracking = None
         _process.others.clear()
+    began = time.monotonic()
     for tracking in closing:
-        tracking.close()
+        tracking.close(began)
 
 
 def _remain_interrupted() -> None:

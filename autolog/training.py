@@ -29,8 +29,11 @@ class Training:
         self._token = _current.set(self)
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
         self.over = True
+        if self._owns_run and self.run is not None and not self.run.has_ended:
+            # Ctrl-C has struck in the hook itself.
+            self.end(error)
         if self._token is not None:
             _current.reset(self._token)
 
@@ -51,8 +54,8 @@ class Training:
             active.set_tags(tags)
             return active
         parent = active.run_id if active is not None else None
-        self.run = begin_run(name=name, parent_run_id=parent, tags={"mlflow.autologging": integration, **tags})
         self._owns_run = True
+        self.run = begin_run(name=name, parent_run_id=parent, tags={"mlflow.autologging": integration, **tags})
         activate(self.run)
         return self.run
 

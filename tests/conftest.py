@@ -6,11 +6,19 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 import autolog
 from autolog import lifecycle, surroundings, tracking
 from autolog.guard import _reported
 from autolog.run import active_runs
+
+# Of properties that hold for everything, `pytest --hypothesis-profile torture` tries more cases.
+# How long an example takes says more of the machine than of the code.
+_patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("tests", _patient)
+settings.register_profile("torture", _patient, max_examples=500)
+settings.load_profile("tests")
 
 
 @pytest.fixture(autouse=True)

@@ -11,6 +11,9 @@ from autolog.errors import InvalidParameter
 from autolog.run import active_runs
 from autolog.values import to_text
 
+# Looked up once: log_metric is called in the innermost loops of other people.
+_active_runs = active_runs.get
+
 
 def log_metric(
     key: str,
@@ -38,7 +41,7 @@ def log_metric(
         InvalidParameter: the value is not a number, or the step not an integer.
         NotFound: there is no run with the id.
     """
-    run = stack[-1] if run_id is None and (stack := active_runs.get()) else use_run(run_id)
+    run = stack[-1] if run_id is None and (stack := _active_runs()) else use_run(run_id)
     run.log_metric(key, value, step, timestamp)
     if dataset is not None:
         run.log_inputs([_to_input(dataset)])

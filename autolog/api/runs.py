@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Literal, overload
@@ -11,9 +12,9 @@ from autolog.api.experiments import get_experiment, get_experiment_by_name
 from autolog.backend import RunQuery
 from autolog.entities import LifecycleStage, Metric, Run, ViewType
 from autolog.errors import InvalidParameter, InvalidState, NotFound
-from autolog.events import RunUpdated
+from autolog.events import RunUpdated, TagsSet
 from autolog.pages import PAGE_SIZE, every_run
-from autolog.run import NOTE_TAG, PARENT_TAG, ActiveRun, activate, active_run, deactivate, to_status
+from autolog.run import DELETION_TIME_TAG, NOTE_TAG, PARENT_TAG, ActiveRun, activate, active_run, deactivate, to_status
 from autolog.tracking import ExperimentName
 from autolog.values import to_view
 
@@ -58,7 +59,7 @@ def start_run(
     if description is not None:
         all_tags[NOTE_TAG] = description
     if wanted:
-        run = lifecycle.resume_run(wanted)
+        run = lifecycle.resume_run(wanted, 0.0 if run_id else lifecycle.LAUNCHER_PATIENCE)
         run.set_tags(all_tags)
         if run_name:
             run.rename(run_name)
@@ -211,4 +212,8 @@ def _experiments_to_search(
 
 def _change_run(run_id: str, stage: LifecycleStage) -> None:
     get_run(run_id)
-    tracking.current().recorder.record(RunUpdated(run_id=run_id, lifecycle_stage=stage))
+    recorder = tracking.current().recorder
+    recorder.record(RunUpdated(run_id=run_id, lifecycle_stage=stage))
+    # How `autolog gc --older-than` knows.
+    deleted = str(time.time_ns() // 1_000_000) if stage is LifecycleStage.DELETED else None
+    recorder.record(TagsSet(run_id=run_id, tags={DELETION_TIME_TAG: deleted}))

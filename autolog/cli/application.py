@@ -10,7 +10,7 @@ import typer
 from typer.core import TyperGroup
 
 from autolog import __version__
-from autolog.cli import artifacts, compare, demo, doctor, execute, runs, show, stores, sync
+from autolog.cli import artifacts, compare, demo, doctor, execute, gc, runs, show, stores, sync
 from autolog.cli.output import error as print_error
 from autolog.errors import AutologError, InvalidParameter, NotFound
 
@@ -96,4 +96,5 @@ application.add_typer(artifacts.application, name="artifacts", rich_help_panel=_
 application.command("copy", rich_help_panel=_MOVE)(stores.copy)
 application.command("export", rich_help_panel=_MOVE)(stores.export)
 application.command("sync", rich_help_panel=_CARE)(sync.sync)
+application.command("gc", rich_help_panel=_CARE)(gc.gc)
 application.command("doctor", rich_help_panel=_CARE)(doctor.doctor)

@@ -25,6 +25,7 @@ from autolog.cli.options import BackendOption, Format, FormatOption
 from autolog.cli.output import print_csv, print_json, stdout
 from autolog.config import Settings, load_settings
 from autolog.errors import AutologError
+from autolog.redaction import redact_url
 
 _OPTIONAL = ("sqlalchemy", "alembic", "pandas")
 _FULL = 1 * 2**30
@@ -91,18 +92,19 @@ def _versions(_: Settings) -> Iterator[Check]:
 def _store(settings: Settings) -> Iterator[Check]:
     from autolog.backends import open_reader
 
+    shown = redact_url(settings.backend)
     try:
         with closing(open_reader(settings.backend)) as reader:
             count = reader.count_runs(RunQuery())
             place = local_path(settings.backend)
     except AutologError as error:
-        yield Check("backend", Outcome.FAIL, f"{settings.backend}: {error}", "set --backend or AUTOLOG_BACKEND")
+        yield Check("backend", Outcome.FAIL, f"{shown}: {error}", "set --backend or AUTOLOG_BACKEND")
         return
     if place is None or place.exists():
-        yield Check("backend", Outcome.OK, f"{settings.backend} answers, {text.plural(count, 'run')}")
+        yield Check("backend", Outcome.OK, f"{shown} answers, {text.plural(count, 'run')}")
     else:
         advice = "the first run recorded there makes it; if one should be there, correct --backend or AUTOLOG_BACKEND"
-        yield Check("backend", Outcome.WARN, f"there is no store {settings.backend}", advice)
+        yield Check("backend", Outcome.WARN, f"there is no store {shown}", advice)
     if place is not None:
         yield _writable("store", place.parent if settings.backend.startswith("sqlite") else place)
 
@@ -138,7 +140,7 @@ def _spool(settings: Settings) -> Iterator[Check]:
             found = f"{state.journal} is damaged: {'; '.join(state.damage)}"
             yield Check("journals", Outcome.WARN, found, "autolog sync saves the rest")
         elif not state.alive:
-            target = state.info.backend if state.info else "its store"
+            target = redact_url(state.info.backend) if state.info else "its store"
             records = text.plural(state.left, "record")
             found = f"{state.journal}: {records} of a process that has ended wait for {target}"
             yield Check("journals", Outcome.WARN, found, "autolog sync sends them")

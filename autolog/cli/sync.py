@@ -11,6 +11,7 @@ from autolog.cli.options import BackendOption
 from autolog.cli.output import error, hint, progress, stdout
 from autolog.config import load_settings, resolve_backend
 from autolog.recovery import Recovered, recover, scan
+from autolog.redaction import redact_url
 
 
 def sync(
@@ -47,11 +48,12 @@ def sync(
 
 def _report(outcome: Recovered) -> None:
     journal = f"journal {outcome.journal}"
+    backend = redact_url(outcome.backend)
     if outcome.error:
-        error(f"{journal} waits on for {outcome.backend}: {outcome.error}")
+        error(f"{journal} waits on for {backend}: {outcome.error}")
         return
     closed = f", {text.plural(len(outcome.runs_killed), 'run')} closed as KILLED" if outcome.runs_killed else ""
-    line = f"{journal}: {text.plural(outcome.records, 'record')} sent to {outcome.backend}{closed}"
+    line = f"{journal}: {text.plural(outcome.records, 'record')} sent to {backend}{closed}"
     stdout().print(line, markup=False, soft_wrap=True)
     for damage in outcome.damage:
         error(f"{journal} is damaged: {damage}; what was intact has been sent, the rest is kept in the spool")

@@ -162,12 +162,15 @@ def parse_experiment_order(order_by: Sequence[str]) -> tuple[OrderKey, ...]:
 
 @lru_cache(maxsize=256)
 def _parse_filter(text: str, subject: _Subject) -> Expression | None:
+    # A lone surrogate is kept as a question mark, and so it is found.
+    text = text.encode(errors="replace").decode()
     return _Builder(text, subject).expression(_parse(text, "filter")) if text.strip() else None
 
 
 def _parse_order(order_by: Sequence[str], subject: _Subject) -> tuple[OrderKey, ...]:
     keys: dict[Field, OrderKey] = {}
-    named = [_Builder(text, subject).order_key(_parse(text, "order")) for text in order_by]
+    texts = [text.encode(errors="replace").decode() for text in order_by]
+    named = [_Builder(text, subject).order_key(_parse(text, "order")) for text in texts]
     for key in (*(named or subject.default_order), subject.last_order):
         keys.setdefault(key.field, key)
     return tuple(keys.values())

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Iterator
 from typing import Final
@@ -13,6 +14,7 @@ import pytest
 from msgspec.structs import replace
 
 from autolog.backend import Backend, ExperimentQuery, Reader, RunQuery
+from autolog.backends import open_backend
 from autolog.entities import Artifact, Experiment, LifecycleStage, RunStatus, ViewType
 from autolog.errors import NotFound
 from autolog.events import ExperimentUpdated, InputsLogged, ParamsLogged, RunUpdated, TagsSet
@@ -271,6 +273,97 @@ class RunTests(BackendFixtures):
         inputs = reader.get_run(run).inputs.dataset_inputs
         assert len(inputs) == 3
         assert set(inputs) == {TRAIN, TEST, OTHER}
+
+
+class RemovalTests(BackendFixtures):
+    """What is deleted can be removed for ever."""
+
+    @pytest.fixture
+    def deleted(self, backend: Backend, journal: FakeJournal) -> str:
+        """A deleted run with everything that a run can have, by its id; there is another that is not deleted."""
+        journal.write(
+            backend,
+            experiment_created(),
+            run_created("kept"),
+            run_created("gone"),
+            *(ParamsLogged(run_id=run_id, params={"a": "1"}) for run_id in ("kept", "gone")),
+            *(TagsSet(run_id=run_id, tags={"b": "1"}) for run_id in ("kept", "gone")),
+            InputsLogged(run_id="gone", inputs=(TRAIN, OTHER)),
+            InputsLogged(run_id="kept", inputs=(TRAIN,)),
+            points={
+                (run_id, f"m{key}"): [(step, START, 1.0) for step in range(9)]
+                for run_id in ("kept", "gone")
+                for key in range(5)
+            },
+        )
+        for run_id in ("kept", "gone"):
+            backend.record_artifacts(run_id, [Artifact(path="a.txt", size=1, sha256="aa")])
+        journal.write(backend, RunUpdated(run_id="gone", lifecycle_stage=LifecycleStage.DELETED))
+        return "gone"
+
+    def test_a_deleted_run_is_removed_with_all_that_it_has(
+        self, backend: Backend, reader: Reader, journal: FakeJournal, deleted: str
+    ) -> None:
+        kept = reader.get_run("kept")
+        backend.remove_deleted([deleted])
+        for read in (reader.get_run, reader.artifacts, backend.artifact_uri):
+            with pytest.raises(NotFound, match=deleted):
+                read(deleted)
+        with pytest.raises(NotFound, match=deleted):
+            reader.metric_history(deleted, "m0")
+        assert [run.info.run_id for run in reader.search_runs(RunQuery(view=ViewType.ALL))] == ["kept"]
+        assert reader.get_run("kept") == kept
+        assert len(reader.metric_history("kept", "m0")) == 9
+        # Nothing of it is in the way of a new run, not even of one with its id.
+        journal.write(backend, run_created(deleted), points={(deleted, "m0"): [(0, START, 2.0)]})
+        assert reader.get_run(deleted).data.params == {}
+        assert reader.get_run(deleted).inputs.dataset_inputs == ()
+        assert reader.metric_history(deleted, "m0").values.tolist() == [2.0]
+
+    @pytest.mark.usefixtures("deleted")
+    def test_what_is_not_deleted_is_not_removed(self, backend: Backend, reader: Reader) -> None:
+        backend.remove_deleted(["kept", "ghost"], ["0", "17"])
+        backend.remove_deleted()
+        assert reader.count_runs(RunQuery(view=ViewType.ALL)) == 2
+        assert reader.get_run("kept").data.params == {"a": "1"}
+        assert reader.get_experiment("0").name == "Default"
+
+    def test_a_deleted_experiment_is_removed_with_its_runs(
+        self, backend: Backend, reader: Reader, journal: FakeJournal, deleted: str
+    ) -> None:
+        journal.write(
+            backend,
+            experiment_created("other", "1"),
+            run_created("elsewhere", "other"),
+            ExperimentUpdated(experiment_id="0", time=START, lifecycle_stage=LifecycleStage.DELETED),
+        )
+        backend.remove_deleted(experiment_ids=["0"])
+        assert [run.info.run_id for run in reader.search_runs(RunQuery(view=ViewType.ALL))] == ["elsewhere"]
+        assert [each.name for each in reader.search_experiments(ExperimentQuery(view=ViewType.ALL))] == ["other"]
+        assert reader.get_experiment_by_name("Default") is None
+        with pytest.raises(NotFound, match="0"):
+            reader.get_experiment("0")
+        journal.write(backend, experiment_created(), run_created(deleted))
+        assert reader.get_run(deleted).data.params == {}
+
+    def test_what_a_journal_says_of_a_removed_run_is_passed_over_with_a_warning(
+        self, url: str, reader: Reader, deleted: str, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        late = FakeJournal("20260101T000000-3-cccccccccccc")
+        with contextlib.closing(open_backend(url)) as backend, contextlib.closing(open_backend(url)) as other:
+            late.write(backend, TagsSet(run_id=deleted, tags={"c": "1"}))
+            other.remove_deleted([deleted])
+            with caplog.at_level(logging.WARNING, logger="autolog"):
+                late.write(
+                    backend,
+                    TagsSet(run_id=deleted, tags={"c": "2"}),
+                    TagsSet(run_id="kept", tags={"c": "2"}),
+                    points={(deleted, "m0"): [(9, START, 2.0)]},
+                )
+        assert deleted in caplog.text
+        assert reader.get_run("kept").data.tags == {"b": "1", "c": "2"}
+        with pytest.raises(NotFound, match=deleted):
+            reader.get_run(deleted)
 
 
 class ArtifactTests(BackendFixtures):

@@ -11,13 +11,23 @@ import pytest
 from autolog.backend import Backend, ExperimentQuery, Reader, RunQuery
 from autolog.backends import open_backend, open_reader
 from autolog.errors import NotFound
+from autolog.testing.backend_curves import CurveTests
 from autolog.testing.backend_metrics import ExactlyOnceTests, MetricTests
-from autolog.testing.backend_records import ArtifactTests, ExperimentTests, RunTests
+from autolog.testing.backend_records import ArtifactTests, ExperimentTests, RemovalTests, RunTests
 from autolog.testing.backend_search import SearchTests
 from autolog.testing.journals import START, FakeJournal, experiment_created, run_created
 
 
-class BackendSuite(ExperimentTests, RunTests, MetricTests, ExactlyOnceTests, SearchTests, ArtifactTests):
+class BackendSuite(
+    ExperimentTests,
+    RunTests,
+    MetricTests,
+    CurveTests,
+    ExactlyOnceTests,
+    SearchTests,
+    RemovalTests,
+    ArtifactTests,
+):
     """Every test of a backend.
 
     Subclass it in a test file, and give the fixture ``url``: the URL of a store that does not exist yet::

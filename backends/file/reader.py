@@ -16,10 +16,13 @@ from autolog.backend import ExperimentQuery, History, Page, RunQuery
 from autolog.backends.conventions import experiment_not_found, run_not_found
 from autolog.backends.file.experiments import ExperimentFolder, ExperimentFolders, Remembered, look_at
 from autolog.backends.file.layout import STORE_FILE, ExperimentFile, check_format, store_folder
+from autolog.backends.file.point_cache import PointCache
+from autolog.backends.file.points import join_points
 from autolog.backends.file.run_record import RunRecord, load_run
 from autolog.backends.system_errors import check_folder, store_errors
 from autolog.entities import Artifact, Experiment, Run, RunData, RunInputs
 from autolog.errors import StoreCorrupted
+from autolog.history import make_history
 from autolog.search import (
     OrderKey,
     check_max_results,
@@ -57,6 +60,7 @@ class FileReader:
         self._root = store_folder(url)
         self._folders = ExperimentFolders(self._root)
         self._seen: dict[str, Remembered[RunRecord | None]] = {}
+        self._points = PointCache()
         path = self._root / STORE_FILE
         with store_errors(self._root):
             check_folder(self._root)
@@ -101,8 +105,11 @@ class FileReader:
 
     def metric_history(self, run_id: str, key: str, max_points: int | None = None) -> History:
         """Return a metric's points; see ``Reader.metric_history``."""
+        record = self._record(run_id)
+        files = record.metrics_files if key in record.run.data.summaries else ()
         with store_errors(self._root):
-            return self._record(run_id).history(key, max_points)
+            points = join_points([self._points.read(path, committed, key) for path, committed in files])
+        return make_history(key, *points, max_points)
 
     def artifacts(self, run_id: str) -> Sequence[Artifact]:
         """Return what is known to be stored for a run; see ``Reader.artifacts``."""
@@ -111,6 +118,7 @@ class FileReader:
     def close(self) -> None:
         """Forget what has been read; no file stays open between calls."""
         self._seen.clear()
+        self._points.clear()
 
     def _matching(self, query: RunQuery) -> Iterator[Run]:
         fits = matcher(parse_run_filter(query.filter))

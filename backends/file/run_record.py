@@ -8,12 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-import numpy as np
-
-from autolog.backend import History
 from autolog.backends.file.experiments import ExperimentFolder
 from autolog.backends.file.layout import RUN_FILE, RunFile, decode, is_run_file, metrics_file_name
-from autolog.backends.file.points import read_points
 from autolog.entities import (
     Artifact,
     DatasetInput,
@@ -24,12 +20,10 @@ from autolog.entities import (
     RunInputs,
     RunStatus,
 )
-from autolog.history import make_history, merge_summaries
+from autolog.history import merge_summaries
 
 # What a run file says of the run itself that may change.
 STATE: Final = ("status", "end_time", "run_name", "lifecycle_stage")
-
-_NO_POINTS: Final = (np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.float64))
 
 
 @dataclass(frozen=True)
@@ -39,13 +33,6 @@ class RunRecord:
     run: Run
     artifacts: Sequence[Artifact]
     metrics_files: Sequence[tuple[Path, int]]
-
-    def history(self, key: str, max_points: int | None) -> History:
-        """Return the points of a metric."""
-        files = self.metrics_files if key in self.run.data.summaries else ()
-        parts = [_NO_POINTS, *(read_points(path, size, key) for path, size in files)]
-        steps, timestamps, values = (np.concatenate(column) for column in zip(*parts, strict=True))
-        return make_history(key, steps, timestamps, values, max_points)
 
 
 def load_run(folder: str | Path, experiment: ExperimentFolder) -> RunRecord | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from autolog.backend import Points, Position
@@ -21,6 +21,7 @@ from autolog.backends.file.layout import (
 from autolog.backends.file.points import append_points, encode_points
 from autolog.backends.file.run_record import STATE, unite_inputs
 from autolog.entities import Artifact
+from autolog.errors import StoreCorrupted
 from autolog.events import Fact, InputsLogged, ParamsLogged, RunUpdated, TagsSet
 from autolog.history import merge_summaries, summarize
 
@@ -43,16 +44,24 @@ class RunWriter:
         self._path = folder / RUN_FILE
         self._file = decode(self._path, self._path.read_bytes(), RunFile)
         self._owned = self._file.journal.id == journal
+        self._earliest = 0
         if not self._owned:
             self._path = folder / run_file_name(journal)
             try:
                 self._file = decode(self._path, self._path.read_bytes(), RunFile)
             except FileNotFoundError:
                 self._file = RunFile(run_id=self._file.run_id, journal=JournalMark(journal))
+                # What comes now is later than what is there, also where a clock has been set back.
+                self._earliest = 1 + max((self._latest_change(path) for path in self._run_files()), default=0)
+        self._earliest = max((self._earliest, *self._file.times.values()))
         self._lines: list[str] = []
         self._changed = False
         self._ended = False
         self._shared: bool | None = None
+
+    def exists(self) -> bool:
+        """Say whether the run is still there."""
+        return (self._folder / RUN_FILE).exists()
 
     def apply(self, number: int, fact: Fact) -> None:
         """Apply a fact about the run, unless it has been before."""
@@ -129,11 +138,20 @@ class RunWriter:
     def _is_shared(self) -> bool:
         """Whether another journal writes to the run too, so that it matters which change is later."""
         if self._shared is None:
-            others = (path for path in self._folder.iterdir() if is_run_file(path.name) and path != self._path)
-            self._shared = not self._owned or any(others)
+            self._shared = not self._owned or any(path != self._path for path in self._run_files())
         return self._shared
+
+    def _run_files(self) -> Iterator[Path]:
+        return (path for path in self._folder.iterdir() if is_run_file(path.name))
+
+    @staticmethod
+    def _latest_change(path: Path) -> int:
+        try:
+            return max(decode(path, path.read_bytes(), RunFile).times.values(), default=0)
+        except (FileNotFoundError, StoreCorrupted):
+            return 0
 
     def _note(self, section: str, keys: Iterable[str]) -> None:
         if self._is_shared:
-            now = time.time_ns() // 1_000_000
+            now = self._earliest = max(time.time_ns() // 1_000_000, self._earliest)
             self._file.times.update({f"{section}.{key}" if section else key: now for key in keys})

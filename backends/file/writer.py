@@ -29,6 +29,8 @@ from autolog.backends.file.layout import (
     experiment_folder_name,
     store_folder,
 )
+from autolog.backends.file.removal import is_deleted, remove_folder, sweep
+from autolog.backends.file.run_record import load_run
 from autolog.backends.file.run_writer import RunWriter
 from autolog.backends.system_errors import check_folder, store_errors
 from autolog.entities import Artifact, LifecycleStage
@@ -108,6 +110,21 @@ class FileBackend:
             run.add_artifacts(artifacts)
             run.commit()
 
+    def remove_deleted(self, run_ids: Sequence[str] = (), experiment_ids: Sequence[str] = ()) -> None:
+        """Remove for ever what is deleted; see ``Backend.remove_deleted``."""
+        with self._writing():
+            self._runs.clear()
+            for run_id in run_ids:
+                experiment = self._experiments.of_run(run_id)
+                record = load_run(experiment.run_path(run_id), experiment) if experiment else None
+                if experiment is not None and record is not None and is_deleted(record, experiment):
+                    remove_folder(self._root, experiment.run_path(run_id))
+            for experiment_id in experiment_ids:
+                experiment = self._experiments.by_id(experiment_id)
+                if experiment is not None and experiment.file.lifecycle_stage is LifecycleStage.DELETED:
+                    remove_folder(self._root, experiment.path)
+            sweep(self._root)
+
     def reopen(self) -> None:
         """Forget what the parent of this process was writing; no file stays open between calls."""
         self._runs.clear()
@@ -154,6 +171,9 @@ class FileBackend:
 
     def _run(self, run_id: str) -> RunWriter | None:
         key = (run_id, self._journal)
+        if key in self._runs and not self._runs[key].exists():
+            # Removed by another process.
+            del self._runs[key]
         if key not in self._runs:
             experiment = self._experiments.of_run(run_id)
             if experiment is None:

@@ -14,24 +14,38 @@ from sqlalchemy import URL, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, DisconnectionError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from autolog.backends.sql.turns import begin_in_turn
 from autolog.errors import BackendError, BackendUnavailable, InvalidParameter, MissingDependency, StoreCorrupted
 from autolog.late_imports import importing
 
 # The one driver of each database that the bulk paths are written for.
 _DRIVERS: Final = {"sqlite": "pysqlite", "postgresql": "psycopg", "mysql": "pymysql", "mariadb": "pymysql"}
+# What SQLAlchemy calls "mariadb" speaks like "mysql", and finds out for itself which of the two it speaks to.
+_DIALECTS: Final = {"mariadb": "mysql"}
 _PACKAGES: Final = {"psycopg": "psycopg[binary]", "pymysql": "pymysql"}
 
 # Seconds that SQLite waits for another process to finish its transaction, and that a server has to answer a call.
 _BUSY_TIMEOUT: Final = 30.0
 _CONNECT_TIMEOUT: Final = 10
+# Seconds after which a server ends a connection that nobody uses.
+_IDLE_SECONDS: Final = 60
+_POSTGRESQL_14: Final = 140000
 
 _CORRUPTED: Final = ("file is not a database", "malformed", "unsupported file format")
 _PASSING: Final = ("locked", "busy", "disk i/o error")
 _REFUSED: Final = ("authentication failed", "does not exist", "no password supplied", "no pg_hba.conf entry")
 # PostgreSQL: connection, integrity (a race), rollback, resources, state of an object, intervention, system.
 _PASSING_CLASSES: Final = frozenset({"08", "23", "40", "53", "55", "57", "58"})
+# Of two transactions the database has let one go ahead: PostgreSQL's serialisation failure and deadlock,
+# MariaDB's deadlock and lock that was waited for too long.
+_CONFLICT_STATES: Final = frozenset({"40001", "40P01"})
+_CONFLICT_CODES: Final = frozenset({1205, 1213})
 # MariaDB: access denied, three times, and an unknown database.
 _REFUSED_CODES: Final = frozenset({1044, 1045, 1049, 1698})
+
+
+class TransactionConflict(BackendUnavailable):
+    """Another transaction was in the way, and this one was rolled back: the same again, at once, will do."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +80,7 @@ def parse_url(text: str) -> Location:
     if driver not in ("", expected):
         raise InvalidParameter(f"the driver {driver!r} is not supported; write {scheme}://… or {scheme}+{expected}://…")
     artifact_root = url.query.get("artifact_root")
-    url = url.set(drivername=f"{scheme}+{expected}").difference_update_query(["artifact_root"])
+    url = url.set(drivername=f"{_DIALECTS.get(scheme, scheme)}+{expected}").difference_update_query(["artifact_root"])
     shown = url.set(drivername=scheme, query={}).render_as_string(hide_password=True)
     path = None
     if scheme == "sqlite":
@@ -89,6 +103,9 @@ def make_engine(location: Location, *, writable: bool) -> Engine:
     if location.path is not None:
         return _make_sqlite_engine(location.url, location.path, writable=writable)
     url, options = location.url, dict[str, Any](pool_pre_ping=True)
+    if writable:
+        # A server has a hundred connections, as a rule, and a job may have as many processes. Two, for an upgrade.
+        options |= {"pool_size": 1, "max_overflow": 1}
     if url.get_backend_name() == "postgresql":
         url = (
             url if "connect_timeout" in url.query else url.update_query_dict({"connect_timeout": str(_CONNECT_TIMEOUT)})
@@ -99,10 +116,24 @@ def make_engine(location: Location, *, writable: bool) -> Engine:
     try:
         # It imports the database's dialect and driver.
         with importing():
-            return create_engine(url, **options)
+            engine = create_engine(url, **options)
     except ModuleNotFoundError as error:
         package = _PACKAGES[url.get_driver_name()]
         raise MissingDependency(f"the store {location.shown} needs a driver: pip install '{package}'") from error
+    event.listen(engine, "connect", _end_when_idle)
+    return engine
+
+
+def _end_when_idle(connection: Any, _record: Any) -> None:
+    """Have the server take an idle connection back; the pool notices, and makes another when one is needed."""
+    with connection.cursor() as cursor:
+        if hasattr(connection, "info"):
+            # Older servers of PostgreSQL have no such setting.
+            if connection.info.server_version >= _POSTGRESQL_14:
+                cursor.execute(f"SET idle_session_timeout = '{_IDLE_SECONDS}s'")
+                connection.commit()
+        else:
+            cursor.execute(f"SET SESSION wait_timeout = {_IDLE_SECONDS}")
 
 
 def _make_sqlite_engine(url: URL, path: Path, *, writable: bool) -> Engine:
@@ -128,8 +159,10 @@ def _make_sqlite_engine(url: URL, path: Path, *, writable: bool) -> Engine:
 
     @event.listens_for(engine, "begin")
     def begin(connection: Any) -> None:
-        # A writer that began as a reader could not wait its turn: SQLite would have to refuse the later write.
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if writable else "BEGIN")
+        if writable:
+            begin_in_turn(connection.connection.driver_connection, path, timeout)
+        else:
+            connection.exec_driver_sql("BEGIN")
 
     return engine
 
@@ -170,6 +203,8 @@ def _translate(error: Any, engine: Engine, location: Location) -> BackendError:
         return _translate_sqlite(reason, store, location.path)
     if isinstance(error, (driver.DataError, driver.ProgrammingError, driver.NotSupportedError)):
         return BackendError(f"{store} does not take what it was given: {reason}")
+    if _is_conflict(error):
+        return TransactionConflict(f"{store} is busy: {reason}")
     if _is_passing(error):
         return BackendUnavailable(f"{store} cannot be used now: {reason}")
     return BackendError(f"{store} cannot be used: {reason}")
@@ -188,6 +223,12 @@ def _translate_sqlite(reason: str, store: str, path: Path) -> BackendError:
             f"{store} cannot be opened: {reason}; check that {path.parent} is a folder that you may write to"
         )
     return BackendError(f"{store} cannot be used: {reason}")
+
+
+def _is_conflict(error: Any) -> bool:
+    if hasattr(error, "sqlstate"):
+        return error.sqlstate in _CONFLICT_STATES
+    return bool(error.args) and error.args[0] in _CONFLICT_CODES
 
 
 def _is_passing(error: Any) -> bool:

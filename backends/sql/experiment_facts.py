@@ -3,16 +3,35 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 from typing import Any
 
 from sqlalchemy import Connection, Row, select, update
 
 from autolog.backends.conventions import derive_experiment_id
-from autolog.backends.sql.schema import digest, experiment_tags, experiments
+from autolog.backends.sql.schema import digest, experiment_tags, experiments, settings
 from autolog.backends.sql.upsert import set_texts, upsert
-from autolog.events import ExperimentCreated, ExperimentUpdated
+from autolog.events import ExperimentCreated, ExperimentUpdated, Fact, RunCreated
 
 logger = logging.getLogger("autolog")
+
+
+def lock_experiments(connection: Connection, facts: Iterable[Fact]) -> None:
+    """Keep others from making and changing experiments until the transaction ends, where these facts do that.
+
+    They are found by their names, of which one batch may have several, in any order: hence one lock for all.
+    """
+    names = set()
+    changes = False
+    for fact in facts:
+        match fact:
+            case ExperimentCreated(name=name) | RunCreated(experiment_name=name):
+                names.add(name)
+            case ExperimentUpdated():
+                changes = True
+    if connection.dialect.name != "sqlite" and (changes or any(_find(connection, name=name) is None for name in names)):
+        # A row that every store has, and that nobody writes to.
+        connection.execute(select(settings.c.name).with_for_update())
 
 
 def create_experiment(connection: Connection, fact: ExperimentCreated) -> None:

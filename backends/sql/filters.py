@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from sqlalchemy import (
     ColumnElement,
+    Exists,
     FromClause,
     Table,
     and_,
@@ -27,6 +28,7 @@ from sqlalchemy import (
 from sqlalchemy.sql import operators
 
 from autolog.backends.sql.schema import (
+    VALUE_START,
     datasets,
     digest,
     experiment_tags,
@@ -42,6 +44,7 @@ from autolog.backends.sql.schema import (
 from autolog.search import And, Comparison, Entity, Expression, Not, Operator, Or
 
 Condition = ColumnElement[bool]
+IsWide = Callable[[Condition], bool]
 
 _DATASET_CONTEXT: Final = "mlflow.data.context"
 _TO_GLOB: Final = str.maketrans({"%": "*", "_": "?", "*": "[*]", "?": "[?]", "[": "[[]"})
@@ -98,27 +101,42 @@ EXPERIMENTS: Final = Subject(
 )
 
 
-def compile_filter(expression: Expression | None, subject: Subject, dialect: str) -> Condition:
-    """Return the WHERE clause of a filter on a subject, for the dialect of this name."""
+def never(_found: Condition) -> bool:
+    """Take every comparison for one that few rows fit."""
+    return False
+
+
+def compile_filter(expression: Expression | None, subject: Subject, dialect: str, is_wide: IsWide = never) -> Condition:
+    """Return the WHERE clause of a filter.
+
+    Args:
+        expression: the filter.
+        subject: what is searched.
+        dialect: the name of the database's.
+        is_wide: says whether many metrics fit a condition; then each run's is looked up when the run's turn comes.
+            The others are found first, all at once.
+    """
     match expression:
         case None:
             return true()
         case And(clauses):
-            return and_(*(compile_filter(clause, subject, dialect) for clause in clauses))
+            conditions = [compile_filter(clause, subject, dialect, is_wide) for clause in clauses]
+            # SQLite keeps this order; what looks up a row of its own for each run comes last.
+            return and_(*sorted(conditions, key=lambda condition: isinstance(condition, Exists)))
         case Or(clauses):
-            return or_(*(compile_filter(clause, subject, dialect) for clause in clauses))
+            return or_(*(compile_filter(clause, subject, dialect, is_wide) for clause in clauses))
         case Not(clause):
-            return not_(compile_filter(clause, subject, dialect).self_group())
-    return _compile_comparison(expression, subject, dialect)
+            return not_(compile_filter(clause, subject, dialect, is_wide).self_group())
+    return _compile_comparison(expression, subject, dialect, is_wide)
 
 
-def _compile_comparison(comparison: Comparison, subject: Subject, dialect: str) -> Condition:
+def _compile_comparison(comparison: Comparison, subject: Subject, dialect: str, is_wide: IsWide) -> Condition:
     match comparison.field.entity:
         case Entity.ATTRIBUTE:
             return _attribute(comparison, subject.attributes[comparison.field.key], dialect)
         case Entity.DATASET:
             return _dataset(comparison, dialect)
-    return _keyed(comparison, subject, dialect)
+    return _keyed(comparison, subject, dialect, is_wide)
 
 
 def _attribute(comparison: Comparison, column: ColumnElement[Any], dialect: str) -> Condition:
@@ -128,7 +146,7 @@ def _attribute(comparison: Comparison, column: ColumnElement[Any], dialect: str)
     return and_(column.is_not(null()), test) if getattr(column, "nullable", False) else test
 
 
-def _keyed(comparison: Comparison, subject: Subject, dialect: str) -> Condition:
+def _keyed(comparison: Comparison, subject: Subject, dialect: str, is_wide: IsWide) -> Condition:
     """A comparison with a param, a tag or a metric."""
     table = subject.keyed[comparison.field.entity]
     row = subject.table.c.id
@@ -141,10 +159,15 @@ def _keyed(comparison: Comparison, subject: Subject, dialect: str) -> Condition:
         if comparison.operator is Operator.NE:
             # NaN, kept as NULL, differs from every number.
             test = or_(test, table.c.value.is_(null()))
+        if is_wide(and_(has_key, test)):
+            return exists().where(owner == row, has_key, test).correlate(subject.table)
         return row.in_(select(owner).where(has_key, test))
     if comparison.operator in _SELECTIVE:
-        starts = [value_start(value) for value in _texts(comparison)]
-        return row.in_(select(owner).where(has_key, table.c.value_start.in_(starts), test))
+        texts = _texts(comparison)
+        begins = table.c.value_start.in_([value_start(value) for value in texts])
+        # A short text is its beginning, and the index alone knows it. SQLite's substr ends at a null character.
+        is_whole = dialect != "sqlite" and all(len(value) < VALUE_START for value in texts)
+        return row.in_(select(owner).where(has_key, begins, true() if is_whole else test))
     return exists().where(owner == row, has_key, test).correlate(subject.table)
 
 

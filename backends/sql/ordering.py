@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, FromClause, Row, and_, false, literal, null, or_, select
 
@@ -12,7 +12,21 @@ from autolog.backends.sql.filters import Condition, Subject
 from autolog.backends.sql.schema import digest, value_start
 from autolog.search import Entity, OrderKey, OrderValue
 
-PlacedRow = tuple[Row[Any], tuple[OrderValue, ...]]
+
+@dataclass(frozen=True)
+class Searched:
+    """Which rows are searched, said in two ways.
+
+    ``stepwise`` is the faster one where rows are looked at in the order of an index until a page is full,
+    ``at_once`` where all of them are.
+    """
+
+    stepwise: Condition
+    at_once: Condition
+
+
+# The attributes that there is an index of, in the order of their values.
+_INDEXED: Final = frozenset({"start_time", "run_id"})
 
 
 @dataclass(frozen=True)
@@ -21,6 +35,7 @@ class _Column:
 
     ``table`` and ``on`` say how to join the table that it is in, where that is not the one that is searched.
     ``start`` is the beginning of a text, of which there is an index in the same order.
+    ``is_constant`` says that it is the same in all rows that are looked at.
     """
 
     expression: ColumnElement[Any]
@@ -29,8 +44,11 @@ class _Column:
     table: FromClause | None = None
     on: Condition | None = None
     start: ColumnElement[str] | None = None
+    is_constant: bool = False
 
     def order_by(self) -> Iterator[ColumnElement[Any]]:
+        if self.is_constant:
+            return
         if self.nullable:
             # NULLS LAST is not known to MariaDB.
             yield self.expression.is_(null())
@@ -64,34 +82,38 @@ class _Column:
 def next_rows(
     connection: Connection,
     subject: Subject,
-    where: Condition,
+    searched: Searched,
     order: Sequence[OrderKey],
     after: Sequence[OrderValue] | None,
     limit: int,
-) -> list[PlacedRow]:
-    """Return the rows that come next, each with its order values.
+) -> list[Row[Any]]:
+    """Return the rows that come next, each followed by what ``place_of`` makes its place of.
 
     Args:
         connection: to the store.
         subject: the table; the rows have its columns.
-        where: which of them are searched.
+        searched: which of them are searched.
         order: the order, which is total.
         after: the order values of the row that the page begins after; None for the first page.
         limit: how many rows at most.
     """
     columns = [_column(subject, key) for key in order]
     first = columns[0]
+    is_indexed = first.table is not None or order[0].field.key in _INDEXED
+    where = searched.stepwise if is_indexed else searched.at_once
     if not first.nullable:
         return _fetch(connection, subject, where, columns, after, limit)
     # Those with a value come in the order of an index on it, so that a page is found without sorting all of them.
-    rows: list[PlacedRow] = []
+    rows: list[Row[Any]] = []
     if after is None or after[0] is not None:
         present = [replace(first, nullable=False), *columns[1:]]
         rows = _fetch(connection, subject, and_(where, first.expression.is_not(null())), present, after, limit)
         after = None
     if len(rows) < limit:
-        missing = and_(where, first.expression.is_(null()))
-        rows += _fetch(connection, subject, missing, columns, after, limit - len(rows))
+        missing = and_(searched.at_once, first.expression.is_(null()))
+        # They are equal in it, which no database sees through the ordering.
+        rest = [replace(first, is_constant=True), *columns[1:]]
+        rows += _fetch(connection, subject, missing, rest, after, limit - len(rows))
     return rows
 
 
@@ -102,7 +124,7 @@ def _fetch(
     columns: Sequence[_Column],
     after: Sequence[OrderValue] | None,
     limit: int,
-) -> list[PlacedRow]:
+) -> list[Row[Any]]:
     source: FromClause = subject.table
     for column in columns:
         if column.table is not None:
@@ -116,8 +138,7 @@ def _fetch(
     )
     if after is not None:
         statement = statement.where(_comes_after(columns, after))
-    rows = connection.execute(statement).all()
-    return [(row, tuple(map(_order_value, row[-len(columns) :]))) for row in rows]
+    return list(connection.execute(statement))
 
 
 def _column(subject: Subject, key: OrderKey) -> _Column:
@@ -141,7 +162,6 @@ def _comes_after(columns: Sequence[_Column], values: Sequence[OrderValue]) -> Co
     return condition
 
 
-def _order_value(value: Any) -> OrderValue:
-    """Return an order value as tokens hold it: NaN, which is NULL in the database, is None."""
-    result: OrderValue = None if value != value else value  # noqa: PLR0124 - NaN is what differs from itself
-    return result
+def place_of(row: Row[Any], order: Sequence[OrderKey]) -> tuple[OrderValue, ...]:
+    """Return the order values of a row as tokens hold them: NaN, which is NULL in the database, is None."""
+    return tuple(None if value != value else value for value in row[-len(order) :])  # noqa: PLR0124 - NaN is what differs

@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Collection, Mapping, Sequence
 from functools import cache
 from typing import Any, Final
 
 import numpy as np
 from msgspec.structs import asdict
 from numpy.typing import NDArray
-from sqlalchemy import Connection, insert, select, tuple_
+from sqlalchemy import Connection, select, text, tuple_
 
 from autolog.backend import Points
-from autolog.backends.sql.schema import digest, metric_summaries, metrics
+from autolog.backends.sql.point_rows import PointColumns
+from autolog.backends.sql.schema import (
+    INFINITY_SUFFIX,
+    as_finite,
+    digest,
+    infinity_of,
+    metric_summaries,
+    metrics,
+)
+from autolog.backends.sql.stretches import Appended, extend_stretches
 from autolog.backends.sql.upsert import upsert
 from autolog.entities import MetricSummary
 from autolog.history import merge_summaries, summarize
@@ -20,8 +30,11 @@ from autolog.history import merge_summaries, summarize
 # How many metrics one statement asks for.
 _METRICS: Final = 1000
 # How many points one statement inserts: SQLite takes 32,766 values, and for MariaDB the bound is what a packet holds.
-_SQLITE_POINTS: Final = 4096
+_SQLITE_POINTS: Final = 1024
 _MARIADB_POINTS: Final = 10_000
+_MARIADB_INSERT: Final = (
+    f"INSERT INTO metrics (series, ordinal, step, `timestamp`, value, value{INFINITY_SUFFIX}) VALUES"
+)
 
 # Around the rows: a signature, flags and the length of an extension, then the mark of the end.
 _COPY_HEADER: Final = b"PGCOPY\n\xff\r\n\x00" + bytes(8)
@@ -46,10 +59,12 @@ def append_points(connection: Connection, groups: Sequence[tuple[int, Points]]) 
     keyed = [((run, digest(points.key)), points) for run, points in groups]
     keys = {series: points.key for series, points in keyed}
     rows, summaries = _fetch_summaries(connection, sorted(keys))
-    firsts = []
+    marked = [series for series, summary in summaries.items() if _is_infinite(summary)]
+    firsts, latest = [], []
     for series, points in keyed:
         old, new = summaries.get(series), summarize(points.steps, points.timestamps, points.values)
         firsts.append(old.count if old else 0)
+        latest.append((old.step, old.timestamp) if old else None)
         summaries[series] = merge_summaries(old, new) if old else new
     upsert(
         connection,
@@ -61,9 +76,16 @@ def append_points(connection: Connection, groups: Sequence[tuple[int, Points]]) 
         key=("run", "key_digest"),
         update=MetricSummary.__struct_fields__,
     )
+    if connection.dialect.name == "mysql":
+        _mark_infinities(connection, summaries, marked)
     rows.update(_fetch_summaries(connection, sorted(keys.keys() - rows.keys()))[0])
     placed = [(rows[series], first, points) for (series, points), first in zip(keyed, firsts, strict=True)]
     _insert(connection, _as_table(sorted(placed, key=lambda place: place[:2])))
+    appended = [
+        Appended(series, first, before, PointColumns(points.steps, points.timestamps, points.values))
+        for (series, first, points), before in zip(placed, latest, strict=True)
+    ]
+    extend_stretches(connection, sorted(appended, key=lambda each: (each.series, each.first)))
 
 
 def _fetch_summaries(
@@ -148,8 +170,48 @@ def _copy_to_postgresql(connection: Connection, table: _Table) -> None:
 
 
 def _insert_into_mariadb(connection: Connection, table: _Table) -> None:
-    """Insert with executemany, of which the driver makes statements with many rows."""
-    for start in range(0, len(table[0]), _MARIADB_POINTS):
-        columns = [column[start : start + _MARIADB_POINTS].tolist() for column in table]
-        rows = [dict(zip(metrics.c.keys(), row, strict=True)) for row in zip(*columns, strict=True)]
-        connection.execute(insert(metrics), rows)
+    """Insert thousands of points a statement, which is as fast here as LOAD DATA and gives no file to the server.
+
+    The text is made of numbers alone; the driver's own executemany takes three times the time to make it.
+    """
+    *places, values = table
+    for start in range(0, len(values), _MARIADB_POINTS):
+        chunk = values[start : start + _MARIADB_POINTS]
+        columns = [place[start : start + _MARIADB_POINTS].tolist() for place in places]
+        columns.append(list(map(repr, chunk.tolist())))
+        columns.append(["NULL"] * len(chunk))
+        for place in np.flatnonzero(~np.isfinite(chunk)).tolist():
+            value = float(chunk[place])
+            columns[-2][place] = repr(as_finite(value)) if math.isinf(value) else "NULL"
+            columns[-1][place] = f"'{value}'" if math.isinf(value) else "NULL"
+        rows = ",".join(["(%d,%d,%d,%d,%s,%s)" % row for row in zip(*columns, strict=True)])  # noqa: UP031 - the fastest
+        # To the driver itself: it would look for parameters in a megabyte of text.
+        cursor: Any = connection.connection.cursor()
+        cursor.execute(f"{_MARIADB_INSERT} {rows}")
+        cursor.close()
+
+
+def _mark_infinities(
+    connection: Connection, summaries: Mapping[_Series, MetricSummary], marked: Collection[_Series]
+) -> None:
+    """Say in MariaDB which numbers of summaries are infinite, and of those that were, that they are not any more."""
+    names = ("value", "min", "max")
+    changes = [
+        {
+            "the_run": series[0],
+            "the_key": series[1],
+            **{name: infinity_of(getattr(summary, name)) for name in names},
+        }
+        for series, summary in sorted(summaries.items())
+        if series in marked or _is_infinite(summary)
+    ]
+    if changes:
+        settings = ", ".join(f"{name}{INFINITY_SUFFIX} = :{name}" for name in names)
+        connection.execute(
+            text(f"UPDATE metric_summaries SET {settings} WHERE run = :the_run AND key_digest = :the_key"),  # noqa: S608 - our own names
+            changes,
+        )
+
+
+def _is_infinite(summary: MetricSummary) -> bool:
+    return any(map(math.isinf, (summary.value, summary.min, summary.max)))

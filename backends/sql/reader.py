@@ -5,19 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
-import numpy as np
-from sqlalchemy import Connection, Row, Table, and_, func, select
+from sqlalchemy import ColumnElement, Connection, Row, Table, and_, func, literal, select
 
 from autolog.backend import ExperimentQuery, History, Page, RunQuery
 from autolog.backends.conventions import experiment_not_found, run_not_found
-from autolog.backends.sql.filters import EXPERIMENTS, Condition, compile_filter, runs_subject
-from autolog.backends.sql.ordering import PlacedRow, next_rows
+from autolog.backends.sql.filters import EXPERIMENTS, Condition, IsWide, compile_filter, never, runs_subject
+from autolog.backends.sql.ordering import Searched, next_rows, place_of
+from autolog.backends.sql.point_rows import fetch_points
 from autolog.backends.sql.records import fetch_texts, make_runs
-from autolog.backends.sql.schema import artifacts, digest, experiment_tags, experiments, metric_summaries, metrics, runs
+from autolog.backends.sql.schema import artifacts, digest, experiment_tags, experiments, metric_summaries, runs
 from autolog.backends.sql.store import Store
+from autolog.backends.sql.stretches import fetch_thinned
 from autolog.entities import Artifact, Experiment, LifecycleStage, Run, ViewType
 from autolog.history import make_history
 from autolog.search import (
+    Entity,
     Expression,
     OrderKey,
     OrderValue,
@@ -31,8 +33,8 @@ from autolog.search import (
     parse_run_order,
 )
 
-# Points that are turned into arrays at a time, which bounds the memory that their Python objects take.
-_POINTS: Final = 50_000
+# What as many rows fit: to gather all of them takes longer than to look each up until a page is full.
+_WIDE: Final = 4000
 
 
 class SqlReader:
@@ -72,9 +74,9 @@ class SqlReader:
                 _in_view(experiments, query.view),
                 compile_filter(expression, EXPERIMENTS, connection.dialect.name),
             )
-            found = next_rows(connection, EXPERIMENTS, where, order, after, query.max_results + 1)
+            found = next_rows(connection, EXPERIMENTS, Searched(where, where), order, after, query.max_results + 1)
             page = found[: query.max_results]
-            return Page(_make_experiments(connection, [row for row, _ in page]), _token(query, page, found))
+            return Page(_make_experiments(connection, page), _token(query, order, page, found))
 
     def get_run(self, run_id: str) -> Run:
         """See ``autolog.backend.Reader``."""
@@ -88,10 +90,16 @@ class SqlReader:
         after = _place(query, order)
         with self._store.transaction() as connection:
             root = self._store.artifact_root
-            where = _searched_runs(connection, query, expression, root)
-            found = next_rows(connection, runs_subject(root), where, order, after, query.max_results + 1)
+            at_once = _searched_runs(connection, query, expression, root)
+            # The servers have statistics, and choose for themselves.
+            stepwise = at_once
+            if connection.dialect.name == "sqlite":
+                by_key = order[0].field.entity is not Entity.ATTRIBUTE
+                stepwise = _searched_runs(connection, query, expression, root, _wide_in(connection), by_key=by_key)
+            searched = Searched(stepwise, at_once)
+            found = next_rows(connection, runs_subject(root), searched, order, after, query.max_results + 1)
             page = found[: query.max_results]
-            return Page(make_runs(connection, [row for row, _ in page], query, root), _token(query, page, found))
+            return Page(make_runs(connection, page, query, root), _token(query, order, page, found))
 
     def count_runs(self, query: RunQuery) -> int:
         """See ``autolog.backend.Reader``."""
@@ -102,22 +110,16 @@ class SqlReader:
 
     def metric_history(self, run_id: str, key: str, max_points: int | None = None) -> History:
         """See ``autolog.backend.Reader``."""
-        statement = (
-            select(metrics.c.step, metrics.c.timestamp, metrics.c.value)
-            .join(metric_summaries, metric_summaries.c.id == metrics.c.series)
-            .where(metric_summaries.c.key_digest == digest(key))
-            .order_by(metrics.c.ordinal)
-        )
-        parts: list[tuple[Any, ...]] = []
+        columns = metric_summaries.c
+        statement = select(columns.id, columns.count).where(columns.key_digest == digest(key))
         with self._store.transaction() as connection:
             row = self._find_run(connection, run_id)
-            result = connection.execute(statement.where(metric_summaries.c.run == row.id))
-            for points in result.partitions(_POINTS):
-                columns = zip(*points, strict=True)
-                parts.append(tuple(map(np.array, columns, (np.int64, np.int64, np.float64))))
-        empty = (np.array([], np.int64), np.array([], np.int64), np.array([], np.float64))
-        steps, timestamps, values = map(np.concatenate, zip(empty, *parts, strict=True))
-        return make_history(key, steps, timestamps, values, max_points)
+            found = connection.execute(statement.where(columns.run == row.id)).one_or_none()
+            series, count = found or (0, 0)
+            if max_points is not None and (thinned := fetch_thinned(connection, series, count, max_points)):
+                return History(key, *thinned)
+            points = fetch_points(connection, series, 0, count)
+        return make_history(key, *points, max_points)
 
     def artifacts(self, run_id: str) -> Sequence[Artifact]:
         """See ``autolog.backend.Reader``."""
@@ -145,9 +147,11 @@ def _place(query: RunQuery | ExperimentQuery, order: Sequence[OrderKey]) -> Sequ
     return decode_token(query.page_token, fingerprint(query), order) if query.page_token else None
 
 
-def _token(query: RunQuery | ExperimentQuery, page: Sequence[PlacedRow], found: Sequence[PlacedRow]) -> str | None:
+def _token(
+    query: RunQuery | ExperimentQuery, order: Sequence[OrderKey], page: Sequence[Row[Any]], found: Sequence[Row[Any]]
+) -> str | None:
     """Return the token of the next page, where more was found than the page has room for."""
-    return encode_token(page[-1][1], fingerprint(query)) if len(found) > len(page) else None
+    return encode_token(place_of(page[-1], order), fingerprint(query)) if len(found) > len(page) else None
 
 
 def _in_view(table: Table, view: ViewType) -> Condition:
@@ -155,17 +159,39 @@ def _in_view(table: Table, view: ViewType) -> Condition:
 
 
 def _searched_runs(
-    connection: Connection, query: RunQuery, expression: Expression | None, artifact_root: str
+    connection: Connection,
+    query: RunQuery,
+    expression: Expression | None,
+    artifact_root: str,
+    is_wide: IsWide = never,
+    *,
+    by_key: bool = False,
 ) -> Condition:
-    """The condition that a run is one that the query asks for."""
+    """The condition that a run is one that the query asks for; ``by_key`` if the order is that of another table."""
     where = and_(
         _in_view(runs, query.view),
-        compile_filter(expression, runs_subject(artifact_root), connection.dialect.name),
+        compile_filter(expression, runs_subject(artifact_root), connection.dialect.name, is_wide),
     )
     if query.experiment_ids is None:
         return where
     named = select(experiments.c.id).where(experiments.c.experiment_id.in_(query.experiment_ids))
-    return and_(runs.c.experiment.in_(connection.execute(named).scalars().all()), where)
+    column: ColumnElement[int] = runs.c.experiment
+    rows = connection.execute(named).scalars().all()
+    here = column.in_(rows)
+    if by_key and is_wide(here):
+        # An expression has no index, so that SQLite does not walk through all of the experiment.
+        here = (column + 0).in_(rows)
+    return and_(here, where)
+
+
+def _wide_in(connection: Connection) -> IsWide:
+    """Return a function that says whether a condition on one table finds many of its rows, without counting all."""
+
+    def is_wide(found: Condition) -> bool:
+        some = select(literal(1)).where(found).limit(_WIDE).subquery()
+        return connection.execute(select(func.count()).select_from(some)).scalar_one() == _WIDE
+
+    return is_wide
 
 
 def _find_experiments(connection: Connection, condition: Condition) -> list[Experiment]:

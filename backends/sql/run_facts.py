@@ -43,6 +43,8 @@ def lock_runs(connection: Connection, run_ids: Iterable[str]) -> RunRows:
     for start in range(0, len(wanted), _IDS):
         chosen = runs.c.run_id.in_(wanted[start : start + _IDS])
         statement = select(runs.c.run_id, runs.c.id).where(chosen).order_by(runs.c.run_id).with_for_update()
+        # MariaDB locks rows as it finds them, and in a small table might look for them in another order.
+        statement = statement.with_hint(runs, "FORCE INDEX (run_id)", "mysql")
         rows.update((row.run_id, row.id) for row in connection.execute(statement))
     return rows
 
@@ -181,13 +183,22 @@ def _add_inputs(connection: Connection, used: Sequence[tuple[int, DatasetInput]]
 
 def _add_datasets(connection: Connection, wanted: Mapping[int, Dataset]) -> dict[int, int]:
     """Keep each data set once; return their rows by the digests of their content."""
-    values = [
-        {"content_digest": content, **{name: getattr(dataset, name) for name in dataset.__struct_fields__}}
-        for content, dataset in sorted(wanted.items())
-    ]
-    upsert(connection, datasets, values)
+    rows = _find_datasets(connection, wanted)
+    # Only what is not there is inserted: MariaDB would lock the others, which many runs use at once.
+    missing = sorted(wanted.keys() - rows.keys())
+    if missing:
+        values = [
+            {"content_digest": content, **{name: getattr(wanted[content], name) for name in Dataset.__struct_fields__}}
+            for content in missing
+        ]
+        upsert(connection, datasets, values)
+        rows |= _find_datasets(connection, missing)
+    return rows
+
+
+def _find_datasets(connection: Connection, content_digests: Iterable[int]) -> dict[int, int]:
     rows: dict[int, int] = {}
-    digests = sorted(wanted)
+    digests = sorted(content_digests)
     for start in range(0, len(digests), _IDS):
         chosen = datasets.c.content_digest.in_(digests[start : start + _IDS])
         statement = select(datasets.c.content_digest, datasets.c.id).where(chosen)

@@ -13,13 +13,16 @@ import sys
 from typing import Any, Final
 
 from sqlalchemy import (
+    Alias,
     BigInteger,
     Column,
     ColumnElement,
     Computed,
+    Double,
     ForeignKey,
     Index,
     Integer,
+    Label,
     MetaData,
     SmallInteger,
     String,
@@ -29,13 +32,14 @@ from sqlalchemy import (
     func,
     literal,
 )
-from sqlalchemy.dialects import mysql
 from sqlalchemy.engine import Dialect
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import TypeDecorator, TypeEngine, UserDefinedType
 
 VERSION_TABLE: Final = "autolog_version"
 # The newest file in migrations/versions; revisions are numbers with four digits, so that they compare as text.
-SCHEMA_VERSION: Final = "0001"
+SCHEMA_VERSION: Final = "0003"
 
 
 def digest(*texts: str | None) -> int:
@@ -70,7 +74,11 @@ class ExactText(TypeDecorator[str]):
             collation = "utf8mb4_nopad_bin" if getattr(dialect, "is_mariadb", False) else "utf8mb4_0900_bin"
         if self.length is not None:
             return String(self.length, collation)
-        return mysql.LONGTEXT(collation=collation) if dialect.name == "mysql" else Text(collation=collation)
+        if dialect.name == "mysql":
+            from sqlalchemy.dialects.mysql import LONGTEXT
+
+            return LONGTEXT(collation=collation)
+        return Text(collation=collation)
 
     def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
         if value is not None and dialect.name == "postgresql":
@@ -79,41 +87,90 @@ class ExactText(TypeDecorator[str]):
         return value
 
 
-class Number(UserDefinedType[float]):
-    """A double in which NaN is NULL, and ±inf the largest doubles where the database knows no infinity."""
+class _Double(UserDefinedType[float]):
+    """A double in which NaN is NULL."""
 
     cache_ok = True
 
     def get_col_spec(self, **_options: Any) -> str:
         return "DOUBLE PRECISION"
 
-    def bind_processor(self, dialect: Dialect) -> Any:
-        largest = sys.float_info.max if dialect.name == "mysql" else math.inf
-
+    def bind_processor(self, dialect: Dialect) -> Any:  # noqa: ARG002 - SQLAlchemy's signature
         def encode(value: float | None) -> float | None:
-            if value is None or math.isnan(value):
-                return None
-            return math.copysign(largest, value) if math.isinf(value) else value
+            return None if value is None or math.isnan(value) else value
 
         return encode
 
     def result_processor(self, dialect: Dialect, coltype: object) -> Any:  # noqa: ARG002 - SQLAlchemy's signature
-        # Called for every number of a page, hence two functions, of which the common one does least.
         def decode(value: float | None) -> float:
             return math.nan if value is None else value
 
-        def decode_infinity(value: float | None) -> float:
+        return decode
+
+
+class _FiniteDouble(_Double):
+    """A double where the database knows no infinity: the largest stands for it, so that filters and orders are right.
+
+    A second column says ``inf`` or ``-inf`` beside it, and is NULL for every other number, the largest included.
+    """
+
+    cache_ok = True
+
+    def bind_processor(self, dialect: Dialect) -> Any:  # noqa: ARG002 - SQLAlchemy's signature
+        return as_finite
+
+    def column_expression(self, colexpr: ColumnElement[Any]) -> ColumnElement[Any]:
+        # What the second column says, where it says something; the server sends numbers as text in any case.
+        original = colexpr.element if isinstance(colexpr, Label) else colexpr
+        if isinstance(original, Column) and isinstance(original.table, (Table, Alias)):
+            return func.coalesce(_Infinity(original), original, type_=self)
+        return colexpr
+
+    def result_processor(self, dialect: Dialect, coltype: object) -> Any:  # noqa: ARG002 - SQLAlchemy's signature
+        def decode(value: str | float | None) -> float:
             if value is None:
                 return math.nan
+            if isinstance(value, str):
+                return float(value)
+            # Computed by the database, which has no second column.
             return math.copysign(math.inf, value) if abs(value) == sys.float_info.max else value
 
-        return decode_infinity if dialect.name == "mysql" else decode
+        return decode
 
+
+class _Infinity(FunctionElement[str]):
+    """The column beside a number that says whether it is infinite."""
+
+    inherit_cache = True
+
+
+@compiles(_Infinity)
+def _name_infinity(element: _Infinity, compiler: Any, **options: Any) -> str:
+    (column,) = element.clauses
+    return f"{compiler.process(column, **options)}{INFINITY_SUFFIX}"
+
+
+INFINITY_SUFFIX: Final = "_infinity"
+
+
+def as_finite(value: float | None) -> float | None:
+    """Return a number as MariaDB and MySQL keep it: NaN is None, and infinity the largest double."""
+    if value is None or math.isnan(value):
+        return None
+    return math.copysign(sys.float_info.max, value) if math.isinf(value) else value
+
+
+def infinity_of(value: float) -> str | None:
+    """Return what the column beside a number says of it on MariaDB and MySQL."""
+    return str(value) if math.isinf(value) else None
+
+
+Number: Final = _Double().with_variant(_FiniteDouble(), "mysql")
 
 # SQLite numbers rows by itself only in a column of exactly this type.
 _RowId: Final = BigInteger().with_variant(Integer, "sqlite")
 # How many letters of a value its index holds: enough to find it by, or to sort it.
-_VALUE_START: Final = 64
+VALUE_START: Final = 64
 
 metadata: Final = MetaData()
 
@@ -127,15 +184,16 @@ def _keyed(name: str, owner: Table) -> Table:
         Column("key_digest", BigInteger, primary_key=True, autoincrement=False),
         Column("key", ExactText, nullable=False),
         Column("value", ExactText, nullable=False),
-        Column("value_start", ExactText(_VALUE_START), Computed(f"substr(value, 1, {_VALUE_START})", persisted=True)),
-        Index(f"{name}_by_value", "key_digest", "value_start"),
+        Column("value_start", ExactText(VALUE_START), Computed(f"substr(value, 1, {VALUE_START})", persisted=True)),
+        # The owner makes a search that looks at values alone one of the index alone.
+        Index(f"{name}_by_value", "key_digest", "value_start", owner.name.removesuffix("s")),
         sqlite_with_rowid=False,
     )
 
 
 def value_start(value: str) -> ColumnElement[str]:
     """Return what the column ``value_start`` has for a value, as the database computes it."""
-    return func.substr(literal(value, ExactText()), 1, _VALUE_START)
+    return func.substr(literal(value, ExactText()), 1, VALUE_START)
 
 
 def _owner(table: Table, *, primary_key: bool = False) -> Column[int]:
@@ -250,6 +308,22 @@ metrics: Final = Table(
     Column("step", BigInteger, nullable=False),
     Column("timestamp", BigInteger, nullable=False),
     Column("value", Number),
+    sqlite_with_rowid=False,
+    postgresql_partition_by="HASH (series)",
+)
+
+metric_stretches: Final = Table(
+    "metric_stretches",
+    metadata,
+    Column("series", ForeignKey(metric_summaries.c.id, ondelete="CASCADE"), primary_key=True),
+    # The ordinals of the last, the smallest and the largest point; it begins where the one before ends.
+    Column("last", BigInteger, primary_key=True, autoincrement=False),
+    Column("lowest", BigInteger, nullable=False),
+    Column("highest", BigInteger, nullable=False),
+    Column("min", Double),
+    Column("max", Double),
+    # Whether its points, and those before it, stand in the order of their steps and times.
+    Column("ascending", SmallInteger, nullable=False),
     sqlite_with_rowid=False,
 )
 

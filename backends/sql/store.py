@@ -4,22 +4,28 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from sqlalchemy import Connection, Pool, create_engine, select
 
-from autolog.backends.sql.engine import driver_errors, make_engine, parse_url
+from autolog.backends.sql.engine import TransactionConflict, driver_errors, make_engine, parse_url
 from autolog.backends.sql.migrations import read_version, upgrade
 from autolog.backends.sql.schema import SCHEMA_VERSION, metadata, settings
+from autolog.backends.sql.turns import leave_queue
 from autolog.backends.system_errors import check_folder, store_errors
 from autolog.errors import BackendError
 
 logger = logging.getLogger("autolog")
 
+T = TypeVar("T")
+
 _ROOT_SETTING: Final = "artifact_root"
+# Seconds, at most, before each new try of a transaction that another was in the way of.
+_PAUSES: Final = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5)
 
 # Connections that a fork copied. To close one, or to let it be collected, would end what the parent does with it.
 _inherited: Final[list[Pool]] = []
@@ -63,6 +69,19 @@ class Store:
                     metadata.create_all(connection)
                     yield connection
 
+    def run(self, work: Callable[[Connection], T]) -> T:
+        """Do work in a transaction, anew where another transaction was in its way. Raises BackendError."""
+        for pause in _PAUSES:
+            try:
+                with self.transaction() as connection:
+                    return work(connection)
+            except TransactionConflict as conflict:
+                logger.debug("a transaction is tried again: %s", conflict)
+                # Jitter from the system: the random module's global generator belongs to the user's program.
+                time.sleep(pause * os.urandom(1)[0] / 255)
+        with self.transaction() as connection:
+            return work(connection)
+
     def reopen(self) -> None:
         """Leave the connections that a fork copied to the parent, and open new ones."""
         is_copy = self._process != os.getpid()
@@ -74,6 +93,8 @@ class Store:
     def close(self) -> None:
         """Give every connection back."""
         self._engine.dispose()
+        if self._writable and self._location.path is not None:
+            leave_queue(self._location.path)
 
     def _find(self) -> bool:
         path = self._location.path

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from importlib import import_module
 from typing import Any
 
 from sqlalchemy import Connection, Table, bindparam, delete
-from sqlalchemy.dialects import mysql, postgresql, sqlite
 
 from autolog.backends.sql.schema import digest
+from autolog.late_imports import importing
 
 
 def upsert(
@@ -30,22 +31,20 @@ def upsert(
     """
     if not rows:
         return
-    statement: Any
+    # Of the databases, only the one that is in use: each takes a megabyte or two of the training's process.
+    with importing():
+        dialect = import_module(f"sqlalchemy.dialects.{connection.dialect.name}")
+    statement: Any = dialect.insert(table)
     if connection.dialect.name == "mysql":
-        statement = mysql.insert(table)
         columns = update or [table.primary_key.columns.keys()[0]]
         # Setting a primary key to itself is how to do nothing: IGNORE would hide every other error too.
         new = statement.inserted if update else table.c
         statement = statement.on_duplicate_key_update({name: new[name] for name in columns})
+    elif update:
+        new = statement.excluded
+        statement = statement.on_conflict_do_update(index_elements=list(key), set_={name: new[name] for name in update})
     else:
-        statement = (sqlite if connection.dialect.name == "sqlite" else postgresql).insert(table)
-        if update:
-            new = statement.excluded
-            statement = statement.on_conflict_do_update(
-                index_elements=list(key), set_={name: new[name] for name in update}
-            )
-        else:
-            statement = statement.on_conflict_do_nothing()
+        statement = statement.on_conflict_do_nothing()
     connection.execute(statement, rows)
 
 

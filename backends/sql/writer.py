@@ -10,8 +10,9 @@ from sqlalchemy import Connection, select, update
 
 from autolog.backend import Batch, Position
 from autolog.backends.conventions import run_not_found
-from autolog.backends.sql.experiment_facts import create_experiment, update_experiment
+from autolog.backends.sql.experiment_facts import create_experiment, lock_experiments, update_experiment
 from autolog.backends.sql.points import append_points
+from autolog.backends.sql.removal import remove_deleted
 from autolog.backends.sql.run_facts import RunRows, apply_run_facts, lock_runs
 from autolog.backends.sql.schema import artifacts, digest, experiments, journals, runs
 from autolog.backends.sql.store import Store
@@ -41,17 +42,7 @@ class SqlBackend:
 
     def write(self, batch: Batch) -> None:
         """See ``autolog.backend.Backend``."""
-        with self._store.transaction() as connection:
-            seen = _lock_journal(connection, batch.journal)
-            facts = [fact for number, fact in batch.facts if number >= seen.facts]
-            points = [new for each in batch.points if (new := each.beyond(seen.points)).numbers.size]
-            about = [fact.run_id for fact in facts if not isinstance(fact, (ExperimentCreated, ExperimentUpdated))]
-            mentioned = {*about, *(each.run_id for each in points)}
-            rows = lock_runs(connection, mentioned)
-            _apply_facts(connection, facts, rows)
-            append_points(connection, [(rows[each.run_id], each) for each in points if each.run_id in rows])
-            _move_journal(connection, batch.journal, Position(*map(max, seen, batch.end)))
-        for run_id in sorted(mentioned - rows.keys()):
+        for run_id in sorted(self._store.run(lambda connection: _write(connection, batch))):
             logger.warning("what was recorded for run %s is passed over: the store has no such run", run_id)
 
     def artifact_uri(self, run_id: str) -> str:
@@ -70,11 +61,18 @@ class SqlBackend:
 
     def record_artifacts(self, run_id: str, artifacts: Sequence[Artifact]) -> None:
         """See ``autolog.backend.Backend``."""
-        with self._store.transaction() as connection:
+
+        def record(connection: Connection) -> None:
             rows = lock_runs(connection, [run_id])
             if run_id not in rows:
                 raise run_not_found(self._store.name, run_id)
             _record_artifacts(connection, rows[run_id], artifacts)
+
+        self._store.run(record)
+
+    def remove_deleted(self, run_ids: Sequence[str] = (), experiment_ids: Sequence[str] = ()) -> None:
+        """See ``autolog.backend.Backend``."""
+        remove_deleted(self._store, run_ids, experiment_ids)
 
     def reopen(self) -> None:
         """See ``autolog.backend.Backend``."""
@@ -83,6 +81,25 @@ class SqlBackend:
     def close(self) -> None:
         """See ``autolog.backend.Backend``."""
         self._store.close()
+
+
+def _write(connection: Connection, batch: Batch) -> set[str]:
+    """Write what is new of a batch; return the ids of runs that it speaks of and the store does not have.
+
+    Every lock is taken in an order that all writers share, so that no two wait for each other: the journal, which is
+    one writer's own; experiments; runs; what is below them, by key.
+    """
+    seen = _lock_journal(connection, batch.journal)
+    facts = [fact for number, fact in batch.facts if number >= seen.facts]
+    points = [new for each in batch.points if (new := each.beyond(seen.points)).numbers.size]
+    about = [fact.run_id for fact in facts if not isinstance(fact, (ExperimentCreated, ExperimentUpdated))]
+    mentioned = {*about, *(each.run_id for each in points)}
+    lock_experiments(connection, facts)
+    rows = lock_runs(connection, mentioned)
+    _apply_facts(connection, facts, rows)
+    append_points(connection, [(rows[each.run_id], each) for each in points if each.run_id in rows])
+    _move_journal(connection, batch.journal, Position(*map(max, seen, batch.end)))
+    return mentioned - rows.keys()
 
 
 def _lock_journal(connection: Connection, journal: str) -> Position:

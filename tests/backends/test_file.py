@@ -121,6 +121,31 @@ class TestFilesForPeople:
         journal.write(backend, points={("run1", "loss"): [(step, START, step / 7) for step in range(10_000)]})
         assert (run_folder / "metrics.csv").stat().st_size < 48 * 10_000
 
+    def test_a_history_that_has_been_read_before_shows_what_was_added(self, backend, reader, journal, run_folder):
+        for count in range(1, 6):
+            journal.write(
+                backend, points={("run1", "acc"): [(count, START, float(count))], ("run1", "5"): [(5, START, 5.0)]}
+            )
+            assert reader.metric_history("run1", "acc").values.tolist() == [float(step + 1) for step in range(count)]
+            assert reader.metric_history("run1", "5").values.tolist() == [5.0] * count
+
+    @pytest.mark.parametrize("in_place", [True, False])
+    def test_a_history_that_has_been_read_before_shows_what_a_person_changed(self, reader, run_folder, in_place):
+        before = reader.metric_history("run1", "loss")
+        path = run_folder / "metrics.csv"
+        content = path.read_bytes().replace(b",1.0", b",8.0")
+        if not in_place:
+            path.unlink()
+        path.write_bytes(content)
+        after = reader.metric_history("run1", "loss")
+        assert before.values.tolist() == [1.0, 2.0]
+        assert after.values.tolist() == [8.0, 2.0]
+
+    def test_steps_that_no_double_holds_come_back_exactly(self, backend, reader, journal, run_folder):
+        steps = [2**53 + 1, 2**62 + 1, -(2**62) - 1]
+        journal.write(backend, points={("run1", "far"): [(step, START, 0.1) for step in steps]})
+        assert reader.metric_history("run1", "far").steps.tolist() == sorted(steps)
+
     def test_a_store_can_be_moved(self, backend, journal, run_folder, root, tmp_path):
         shutil.move(root, tmp_path / "moved")
         moved = FileReader(str(tmp_path / "moved"))

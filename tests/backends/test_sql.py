@@ -5,12 +5,10 @@ from __future__ import annotations
 import contextlib
 import gc
 import logging
-import multiprocessing
 import os
 import re
 import sqlite3
 import sys
-import uuid
 from pathlib import Path
 
 import pytest
@@ -18,11 +16,10 @@ import pytest
 pytest.importorskip("sqlalchemy")
 pytest.importorskip("alembic")
 
-from sqlalchemy import create_engine, make_url, text
+from sqlalchemy import create_engine
 
 from autolog.backend import RunQuery
 from autolog.backends.sql import SqlBackend, SqlReader
-from autolog.entities import RunStatus
 from autolog.errors import (
     BackendError,
     BackendUnavailable,
@@ -30,7 +27,8 @@ from autolog.errors import (
     StoreCorrupted,
     StoreTooNew,
 )
-from autolog.events import ParamsLogged, RunUpdated
+from autolog.events import ParamsLogged
+from autolog.testing.backend_search import SearchTests
 from autolog.testing.backend_suite import BackendSuite
 from autolog.testing.journals import START, FakeJournal, experiment_created, run_created
 
@@ -41,40 +39,25 @@ class TestSqlite(BackendSuite):
         return f"sqlite:///{tmp_path / 'runs.db'}"
 
 
-class ServerSuite(BackendSuite):
-    """The suite on a server, where the environment names one, in a database that is made for every test."""
-
-    variable: str
-    driver: str
+class TestSqliteWithManyRuns(SearchTests):
+    """Searches as they are made where every comparison finds many."""
 
     @pytest.fixture
-    def url(self, monkeypatch, tmp_path):
-        server = os.environ[self.variable]
-        monkeypatch.setenv("AUTOLOG_ARTIFACT_ROOT", str(tmp_path))
-        name = f"autolog_test_{uuid.uuid4().hex}"
-        engine = create_engine(make_url(server).set(drivername=self.driver), isolation_level="AUTOCOMMIT")
-        with contextlib.closing(engine.connect()) as connection:
-            connection.execute(text(f"CREATE DATABASE {name}"))
-            yield make_url(server).set(database=name).render_as_string(hide_password=False)
-            connection.execute(text(f"DROP DATABASE {name}"))
-        engine.dispose()
-
-    def test_processes_make_a_store_at_once_and_write_in_turn(self, url, reader):
-        write_at_once(url, processes=4, count=10)
-        assert reader.count_runs(RunQuery(filter="status = 'FINISHED'")) == 40
-        assert len(reader.metric_history("shared", "loss")) == 40
+    def url(self, tmp_path, monkeypatch):
+        monkeypatch.setattr("autolog.backends.sql.reader._WIDE", 1)
+        return f"sqlite:///{tmp_path / 'runs.db'}"
 
 
-class TestPostgresql(ServerSuite):
-    variable = "AUTOLOG_TEST_POSTGRES_URL"
-    __test__ = variable in os.environ
-    driver = "postgresql+psycopg"
+class TestPostgresql(BackendSuite):
+    @pytest.fixture
+    def url(self, postgresql_url):
+        return postgresql_url
 
 
-class TestMariadb(ServerSuite):
-    variable = "AUTOLOG_TEST_MARIADB_URL"
-    __test__ = variable in os.environ
-    driver = "mysql+pymysql"
+class TestMariadb(BackendSuite):
+    @pytest.fixture
+    def url(self, mariadb_url):
+        return mariadb_url
 
 
 @pytest.fixture
@@ -334,6 +317,23 @@ def test_values_that_begin_alike_are_told_apart_and_ordered(backend, reader, jou
         assert [each.info.run_id for page in pages for each in page] == expected
 
 
+def test_a_text_with_a_null_character_differs_from_what_is_before_it(backend, reader, journal, run):
+    journal.write(backend, ParamsLogged(run_id=run, params={"p": "a\x00b"}))
+    assert reader.count_runs(RunQuery(filter="params.p = 'a'")) == 0
+    assert reader.count_runs(RunQuery(filter="params.p IN ('a', 'b')")) == 0
+
+
+def test_a_history_is_whole_where_its_first_points_are_older_than_the_stretches(path, backend, reader, journal, run):
+    for first in (0, 20_000, 40_000):
+        journal.write(
+            backend, points={(run, "loss"): [(step, START, step / 7) for step in range(first, first + 20_000)]}
+        )
+        execute(path, "DELETE FROM metric_stretches WHERE last < 20000")
+    thinned = reader.metric_history(run, "loss", 20)
+    assert len(thinned) == 20
+    assert thinned.steps[[0, -1]].tolist() == [0, 59_999]
+
+
 def test_a_filter_on_a_time_knows_fractions(backend, reader, run):
     assert reader.count_runs(RunQuery(filter=f"start_time > {START - 0.5}")) == 1
     assert reader.count_runs(RunQuery(filter=f"start_time > {START + 0.5}")) == 0
@@ -384,56 +384,6 @@ def test_a_large_batch_is_stored_in_the_order_of_its_points(backend, reader, jou
         history = reader.metric_history(run, key)
         assert history.steps.tolist() == list(range(10_001))
         assert history.values.tolist() == [step / 7 for step in range(10_001)]
-
-
-def write_runs(url, name, barrier, count):
-    """In a process of its own: write runs, each with a point of a run that all share."""
-    barrier.wait(60)
-    journal = FakeJournal(name)
-    with contextlib.closing(SqlBackend(url)) as backend:
-        journal.write(backend, experiment_created(), run_created("shared"))
-        for number in range(count):
-            run_id = f"{name}-{number}"
-            journal.write(
-                backend,
-                run_created(run_id),
-                ParamsLogged(run_id=run_id, params={"number": str(number)}),
-                RunUpdated(run_id=run_id, status=RunStatus.FINISHED, end_time=START),
-                points={("shared", "loss"): [(number, START, 1.0)], (run_id, "loss"): [(0, START, float(number))]},
-            )
-
-
-def write_at_once(url, processes, count):
-    context = multiprocessing.get_context("spawn")
-    barrier = context.Barrier(processes)
-    workers = [
-        context.Process(target=write_runs, args=(url, f"journal{number}", barrier, count))
-        for number in range(processes)
-    ]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join(120)
-    assert [worker.exitcode for worker in workers] == [0] * processes
-    for worker in workers:
-        worker.close()
-
-
-def test_eight_processes_make_a_store_at_once(url, path, reader):
-    write_at_once(url, processes=8, count=1)
-    assert reader.count_runs(RunQuery(filter="status = 'FINISHED'")) == 8
-    assert len(reader.metric_history("shared", "loss")) == 8
-    assert execute(path, "SELECT count(*) FROM experiments", "PRAGMA journal_mode") == [[(1,)], [("wal",)]]
-
-
-def test_two_processes_write_in_turn_and_lose_nothing(url, reader):
-    write_at_once(url, processes=2, count=50)
-    assert (
-        reader.count_runs(RunQuery(filter="status = 'FINISHED' AND params.number LIKE '%' AND metrics.loss >= 0"))
-        == 100
-    )
-    summary = reader.get_run("shared").data.summaries["loss"]
-    assert (summary.count, len(reader.metric_history("shared", "loss"))) == (100, 100)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
 import sys
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from autolog.backends import open_reader
 from autolog.entities import RunStatus
+from autolog.journal import read_info
 from autolog.recovery import recover, scan
 
 LEAVE_BEHIND = """
@@ -35,6 +36,11 @@ def journal(tmp_path: Path) -> Path:
     return folder
 
 
+def rewrite_info(of: Path, to: Path, **changes: str) -> None:
+    info = msgspec.structs.replace(read_info(of), **changes).seal()
+    (to / "journal.json").write_bytes(msgspec.json.encode(info))
+
+
 def assert_sent(folder: Path) -> None:
     reader = open_reader(f"file:{folder / 'runs'}")
     run = reader.get_run("left")
@@ -45,8 +51,7 @@ def assert_sent(folder: Path) -> None:
 
 
 def test_a_journal_of_another_machine_is_named_and_taken_only_on_demand(journal: Path, tmp_path: Path) -> None:
-    info = json.loads((journal / "journal.json").read_text())
-    (journal / "journal.json").write_text(json.dumps(info | {"host": "gone"}))
+    rewrite_info(journal, journal, host="gone")
     (waiting,) = recover(tmp_path / "spool")
     assert "'gone'" in waiting.error
     assert "--any-host" in waiting.error
@@ -66,10 +71,9 @@ def test_a_journal_that_no_longer_says_where_it_belongs_is_sent_where_it_is_told
 
 
 def test_a_journal_that_cannot_be_sent_does_not_keep_the_next_from_it(journal: Path, tmp_path: Path) -> None:
-    first = tmp_path / "spool" / "00000000T000000-1-first"
+    first = tmp_path / "spool" / "00000000T000000-1-00000000000a"
     first.mkdir()
-    info = json.loads((journal / "journal.json").read_text())
-    (first / "journal.json").write_text(json.dumps(info | {"journal": first.name, "backend": "nosuch://store"}))
+    rewrite_info(journal, first, journal=first.name, backend="nosuch://store")
     (first / "facts-00000001.segment").write_bytes((next(journal.glob("facts-*"))).read_bytes())
     waiting, sent = recover(tmp_path / "spool")
     assert "nosuch" in waiting.error
@@ -107,3 +111,15 @@ print(load_settings(backend="/runs").spool)
     done = subprocess.run(command, env=environment, timeout=60, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert "autolog-54321" in done.stdout
+
+
+def test_what_else_lies_in_the_folder_of_the_spool_is_left_alone(tmp_path: Path) -> None:
+    spool = tmp_path / "spool"
+    others = [spool / name for name in (".git", ".ssh", "project", "20200101")]
+    for folder in others:
+        folder.mkdir(parents=True)
+        (folder / "precious").write_text("mine")
+        os.utime(folder, (0, 0))
+    assert scan(spool) == []
+    assert recover(spool) == []
+    assert all((folder / "precious").read_text() == "mine" for folder in others)

@@ -10,16 +10,19 @@ import struct
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from scripts import TORTURE
 
 import autolog
 from autolog.backends import open_reader
 from autolog.entities import RunStatus
 from autolog.recovery import recover, scan
 
-KILLS = 20
+# 200 moments in all under `make torture`.
+KILLS = {"file": 80, "sqlite": 80, "postgresql": 40} if TORTURE else {"file": 20, "sqlite": 20, "postgresql": 0}
 
 # It says after every call, in memory that survives it, how many calls have returned.
 PROGRAM = """
@@ -29,7 +32,7 @@ with open(sys.argv[1], "r+b") as file:
     counter = mmap.mmap(file.fileno(), 8)
 from autolog.lifecycle import begin_run
 from autolog.run import activate
-activate(begin_run(run_id="killed"))
+activate(begin_run(run_id=sys.argv[2]))
 autolog.log_param("kind", "victim")
 for step in range(1_000_000):
     autolog.log_metric("loss", step * 0.5, step=step)
@@ -38,21 +41,49 @@ for step in range(1_000_000):
 """
 
 
-@pytest.mark.parametrize("scheme", ["file", "sqlite"])
-def test_every_call_that_had_returned_is_stored_once_after_recovery(scheme: str, tmp_path: Path) -> None:
+@pytest.fixture
+def url_of(request: pytest.FixtureRequest) -> Iterator[Callable[[Path], str]]:
+    """Return what gives the URL of a store for a folder; of PostgreSQL there is one for all folders."""
+    if request.param != "postgresql":
+        yield lambda folder: f"file:{folder / 'runs'}" if request.param == "file" else f"sqlite:///{folder / 'runs.db'}"
+        return
+    if not KILLS["postgresql"]:
+        pytest.skip("a database server is part of `make torture`")
+    server = os.environ.get("AUTOLOG_TEST_POSTGRES_URL", "postgresql://postgres@127.0.0.1:5432/postgres")
+    psycopg = pytest.importorskip("psycopg")
+    name = f"autolog_sigkill_{os.getpid()}"
+    try:
+        connection = psycopg.connect(server, autocommit=True)
+    except psycopg.OperationalError as error:
+        if "CI" in os.environ:
+            raise
+        pytest.skip(f"no PostgreSQL server answers: {error}")
+    with connection:
+        connection.execute(f"CREATE DATABASE {name}")
+        try:
+            yield lambda _: f"{server.rpartition('/')[0]}/{name}"
+        finally:
+            connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.mark.parametrize("url_of", ["file", "sqlite", "postgresql"], indirect=True)
+def test_every_call_that_had_returned_is_stored_once_after_recovery(
+    url_of: Callable[[Path], str], tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
     moments = random.Random(7)
-    for attempt in range(KILLS):
+    for attempt in range(KILLS[request.node.callspec.params["url_of"]]):
         folder = tmp_path / str(attempt)
         folder.mkdir()
-        url = f"file:{folder / 'runs'}" if scheme == "file" else f"sqlite:///{folder / 'runs.db'}"
-        returned = _kill_at(folder, url, moments.uniform(0.0, 0.5))
+        url = url_of(folder)
+        run_id = f"killed{attempt}"
+        returned = _kill_at(folder, url, moments.uniform(0.0, 0.5), run_id)
         (outcome,) = recover(folder / "spool")
         assert outcome.error == ""
         assert outcome.damage == []
         assert scan(folder / "spool") == []
         reader = open_reader(url)
-        history = reader.metric_history("killed", "loss")
-        stored = reader.get_run("killed")
+        history = reader.metric_history(run_id, "loss")
+        stored = reader.get_run(run_id)
         reader.close()
         # The last call may have been recorded without having returned.
         assert returned <= len(history) <= returned + 1
@@ -64,12 +95,12 @@ def test_every_call_that_had_returned_is_stored_once_after_recovery(scheme: str,
         assert stored.info.end_time is not None
 
 
-def _kill_at(folder: Path, url: str, seconds: float) -> int:
+def _kill_at(folder: Path, url: str, seconds: float, run_id: str = "killed") -> int:
     """Kill a process some time after its first call has returned; return how many had."""
     counter = folder / "counter"
     counter.write_bytes(bytes(8))
     environment = os.environ | {"AUTOLOG_BACKEND": url, "AUTOLOG_SPOOL": str(folder / "spool")}
-    process = subprocess.Popen([sys.executable, "-c", PROGRAM, str(counter)], env=environment)
+    process = subprocess.Popen([sys.executable, "-c", PROGRAM, str(counter), run_id], env=environment)
     with counter.open("r+b") as file, mmap.mmap(file.fileno(), 8) as memory:
         deadline = time.monotonic() + 60
         while struct.unpack_from("<Q", memory)[0] == 0 and process.poll() is None and time.monotonic() < deadline:

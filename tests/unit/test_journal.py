@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -12,13 +13,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from autolog import journal as journal_module
 from autolog import segments
 from autolog.backend import Batch, Position
+from autolog.committed import read_committed, write_committed
 from autolog.entities import RunStatus
 from autolog.errors import JournalError
 from autolog.events import ParamsLogged, RunCreated, RunUpdated, TagsSet
 from autolog.journal import Journal, read_info
-from autolog.journal_reader import JournalReader, read_committed, write_committed
+from autolog.journal_reader import JournalReader
 from autolog.segments import HEADER_SIZE, POINT_MARK, POINT_SIZE, pack_point
 
 
@@ -208,18 +211,69 @@ def test_a_segment_whose_process_ended_while_it_was_made_is_no_damage(tmp_path: 
     assert reader.damage == []
 
 
-def test_what_the_spool_does_not_take_is_counted_and_the_caller_goes_on(
+def test_what_the_spool_does_not_take_waits_in_memory_and_goes_to_disk_when_there_is_room(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     journal = open_journal(tmp_path, limit=2 << 20)
     series = journal.define_series("r", "loss")
     for step in range(100_000):
         append_point(journal, point(series, step, 1.0))
+        if step % 1000 == 0:
+            journal.append(TagsSet(run_id="r", tags={"t": "x" * 20_000 + str(step)}))
+    assert (journal.dropped, journal.position()) == (0, Position(100, 100_000))
+    assert len([record for record in caplog.records if "wait in memory" in record.message]) == 1
+    batches, reader = read_all(journal.folder)
+    assert 0 < len(steps_of(batches)) < 100_000
+    journal._limit = 1 << 30
+    deadline = time.monotonic() + 10
+    while reader.position != journal.position():
+        assert time.monotonic() < deadline, "it does not reach the disk"
+        if (batch := reader.read()) is not None:
+            batches.append(batch)
+    append_point(journal, point(series, 100_000, 1.0))
+    batches.append(reader.read())
+    assert steps_of(batches) == list(range(100_001))
+    assert len(facts_of(batches)) == 100
+    assert reader.damage == []
+
+
+def test_what_memory_does_not_take_either_is_counted_and_the_caller_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journal_module, "_MOST_HELD", 1 << 20)
+    journal = open_journal(tmp_path, limit=2 << 20)
+    series = journal.define_series("r", "loss")
+    for step in range(100_000):
+        append_point(journal, point(series, step, 1.0))
     assert journal.dropped > 0
     assert journal.position().points + journal.dropped == 100_000
-    assert len([record for record in caplog.records if "dropped until there is room" in record.message]) == 1
-    batches, _ = read_all(journal.folder)
-    assert steps_of(batches) == list(range(journal.position().points))
+    end = journal.close()
+    assert end.points + journal.dropped == 100_000
+    batches, reader = read_all(journal.folder, finished=True)
+    assert steps_of(batches) == list(range(end.points))
+    assert reader.damage == []
+
+
+def test_threads_lose_no_point_while_what_waits_in_memory_goes_to_disk(tmp_path: Path) -> None:
+    journal = open_journal(tmp_path, limit=2 << 20)
+    series = [journal.define_series("r", f"m{number}") for number in range(4)]
+
+    def log(number: int) -> None:
+        for step in range(60_000):
+            append_point(journal, point(series[number], step, 1.0))
+
+    threads = [threading.Thread(target=log, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    journal._limit = 1 << 30
+    for thread in threads:
+        thread.join()
+    assert journal.dropped == 0
+    end = journal.close()
+    assert end.points == 240_000
+    batches, reader = read_all(journal.folder, finished=True)
+    assert reader.damage == []
+    assert sorted(steps_of(batches)) == sorted(list(range(60_000)) * 4)
 
 
 def test_a_spool_that_cannot_be_written_is_an_error_that_says_what_to_do(tmp_path: Path) -> None:
@@ -282,3 +336,48 @@ def test_the_numbers_of_facts_are_right_when_threads_append_across_segments(tmp_
         counted += sum(1 for _ in view.frames(HEADER_SIZE, finished=False))
         view.close()
     assert counted == journal.position().facts == 2400
+
+
+def test_a_metric_whose_name_has_no_room_gets_no_number_that_nobody_could_read(tmp_path: Path) -> None:
+    journal = open_journal(tmp_path, limit=2 << 20)
+    named = 0
+    while (series := journal.define_series("r", f"{named}" + "m" * 10_000)) is not None:
+        append_point(journal, point(series, named, 1.0))
+        named += 1
+    assert journal.dropped == 1
+    journal.close()
+    batches, reader = read_all(journal.folder, finished=True)
+    assert sorted(steps_of(batches)) == list(range(named))
+    assert reader.damage == []
+
+
+def test_what_a_backend_is_known_to_hold_is_not_believed_where_the_note_of_it_is_damaged(tmp_path: Path) -> None:
+    journal = open_journal(tmp_path)
+    for step in range(5):
+        journal.append(TagsSet(run_id="r", tags={"t": str(step)}))
+    write_committed(journal.folder, Position(4, 0))
+    note = journal.folder / "committed"
+    note.write_bytes(bytes([note.read_bytes()[0] ^ 64]) + note.read_bytes()[1:])
+    batches, reader = read_all(journal.folder, finished=True)
+    assert len(facts_of(batches)) == 5
+    assert "committed is damaged" in reader.damage[0]
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        b"\xc1",
+        b"\x83\xa4type\xa7TagsSet\xa6run_id\xa1r\xa4tags\x81\xa1a\xa1\xff",
+        b"\x84\xa4type\xa7TagsSet\xa6run_id\xa1r\xa4tags\x80\xa1z" + b"\x91" * 100_000 + b"\xc0",
+    ],
+    ids=["no MessagePack", "a text that is no UTF-8", "lists in lists in lists"],
+)
+def test_a_fact_that_cannot_be_understood_is_reported_and_the_next_is_read(tmp_path: Path, payload: bytes) -> None:
+    journal = open_journal(tmp_path)
+    journal._append_frame("facts", payload)
+    journal.append(TagsSet(run_id="r", tags={"t": "1"}))
+    batches, reader = read_all(journal.folder)
+    assert facts_of(batches) == [TagsSet(run_id="r", tags={"t": "1"})]
+    assert [number for batch in batches for number, _ in batch.facts] == [1]
+    (damage,) = reader.damage
+    assert "record 0 of facts is not understood" in damage

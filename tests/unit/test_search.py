@@ -322,3 +322,8 @@ class TestTokens:
             ExperimentQuery(),
         ]
         assert len({fingerprint(other) for other in [query, *others]}) == 8
+
+
+def test_a_lone_surrogate_in_a_filter_is_the_question_mark_that_stores_keep_of_it():
+    assert parse_run_filter("params.`a\ud800` = 'b\udfff'") == parse_run_filter("params.`a?` = 'b?'")
+    assert parse_run_order(["params.`a\ud800`"]) == parse_run_order(["params.`a?`"])

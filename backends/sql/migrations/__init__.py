@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Engine, inspect, text
 
 from autolog.backends.sql.schema import SCHEMA_VERSION, VERSION_TABLE, metadata, settings
 from autolog.backends.sql.upsert import upsert
-from autolog.errors import BackendError, StoreTooNew
+from autolog.errors import BackendError, BackendUnavailable, StoreTooNew
 from autolog.late_imports import importing
 
 # Any number will do, as long as every process that upgrades takes the same.
@@ -62,7 +62,11 @@ def upgrade(engine: Engine, store: str, new_settings: Mapping[str, str]) -> None
     with _lock(engine), engine.begin() as connection:
         if connection.dialect.name == "postgresql":
             connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
-        if read_version(connection, store) != SCHEMA_VERSION:
+        version = read_version(connection, store)
+        if version != SCHEMA_VERSION:
+            if version is None and connection.dialect.name == "mysql":
+                # What was begun and cut off; nothing has been written to it.
+                metadata.drop_all(connection)
             _run_migrations(connection)
             upsert(connection, settings, [{"name": name, "value": value} for name, value in new_settings.items()])
 
@@ -86,7 +90,11 @@ def _lock(engine: Engine) -> Iterator[None]:
         yield
         return
     with engine.connect() as connection:
-        connection.execute(text("SELECT GET_LOCK(:lock, :seconds)"), {"lock": hex(_LOCK), "seconds": _LOCK_SECONDS})
+        taken = connection.execute(
+            text("SELECT GET_LOCK(:lock, :seconds)"), {"lock": hex(_LOCK), "seconds": _LOCK_SECONDS}
+        ).scalar()
+        if taken != 1:
+            raise BackendUnavailable("another process is upgrading the store; it is tried again")
         try:
             yield
         finally:
