@@ -6,11 +6,13 @@ import os
 import platform
 import subprocess
 import sys
-from importlib.metadata import version
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import psutil
+from contenders import TOOLS
+from environments import list_packages
 
 _PACKAGES = ("scikit-learn", "numpy", "pandas", "sqlalchemy")
 
@@ -26,24 +28,19 @@ def describe_machine() -> dict[str, Any]:
     }
 
 
-def describe_versions(peer: Path | None) -> dict[str, dict[str, str]]:
-    """Return the versions of each contender's Python and packages."""
+def describe_versions(pythons: Mapping[str, Path]) -> dict[str, dict[str, str]]:
+    """Return the versions of each tool, by its name: its own, its Python's, and those of what decides its figures."""
     import autolog
 
-    own = {"autolog": autolog.__version__, "python": platform.python_version()}
-    own |= {package: version(package) for package in _PACKAGES}
-    return {"autolog": own} if peer is None else {"autolog": own, "mlflow": _versions_of(peer)}
-
-
-def _versions_of(python: Path) -> dict[str, str]:
-    question = (
-        "import platform, sys; from importlib.metadata import version;"
-        "print('python', platform.python_version(), *(word for name in sys.argv[1:] for word in (name, version(name))))"
-    )
-    words = subprocess.run(
-        [python, "-c", question, "mlflow", *_PACKAGES], capture_output=True, text=True, check=True
-    ).stdout.split()
-    return dict(zip(words[::2], words[1::2], strict=True))
+    versions = {}
+    for name, python in pythons.items():
+        packages = list_packages(python)
+        if name == "autolog":
+            packages["autolog"] = autolog.__version__
+        asked = [requirement.partition("==")[0].lower() for requirement in TOOLS[name].requirements[:1]]
+        wanted = ("autolog", *asked, "python", *_PACKAGES)
+        versions[name] = {package: packages[package] for package in wanted if package in packages}
+    return versions
 
 
 def _cpu_model() -> str:

@@ -1,11 +1,13 @@
 """What a call costs that is hooked and records nothing: inside another training, and after ``disable()``."""
 
+import time
 from collections.abc import Callable
 from typing import Any
 
 from autolog_store import make_store
+from repeated import measure_loops
 from sklearn.base import BaseEstimator
-from subject import read_arguments, report, time_batches
+from subject import read_arguments, report
 
 import autolog
 
@@ -21,30 +23,41 @@ class Outer(BaseEstimator):
     """Measures, in its own fit, the fits of another."""
 
     def fit(self, X: Any = None, y: Any = None) -> "Outer":  # noqa: ARG002, N803
-        self.figures_ = time_fit()
+        benchmarks["inside_a_training"] = measure_fits("inside_a_training")
         return self
 
 
 inner = Empty()
 
 
-def fit(_: int) -> None:
-    inner.fit()
+def measure_fits(name: str) -> str:
+    def time_fits(loops: int) -> float:
+        started = time.perf_counter()
+        for _ in range(loops):
+            inner.fit()
+        return time.perf_counter() - started
+
+    return measure_loops(name, time_fits, arguments["values"])
 
 
-def time_fit() -> list[float]:
-    return time_batches(fit, arguments["batches"], arguments["batch"])
+def measure_kept(name: str, kept: Callable[[Empty], object]) -> str:
+    def time_fits(loops: int) -> float:
+        started = time.perf_counter()
+        for _ in range(loops):
+            kept(inner)
+        return time.perf_counter() - started
+
+    return measure_loops(name, time_fits, arguments["values"])
 
 
-samples = {"never_enabled": time_fit()}
+benchmarks = {"never_enabled": measure_fits("never_enabled")}
 autolog.enable(make_store(arguments))
 autolog.flush()
-samples["inside_a_training"] = Outer().fit().figures_
-kept: Callable[[Empty], object] = Empty.fit
+Outer().fit()
+hooked: Callable[[Empty], object] = Empty.fit
 autolog.disable()
-samples["after_disable"] = time_fit()
-samples["kept_after_disable"] = time_batches(lambda _: kept(inner), arguments["batches"], arguments["batch"])
-plain: Callable[[Empty], object] = Empty.fit
-samples["kept_never_enabled"] = time_batches(lambda _: plain(inner), arguments["batches"], arguments["batch"])
+benchmarks["after_disable"] = measure_fits("after_disable")
+benchmarks["kept_after_disable"] = measure_kept("kept_after_disable", hooked)
+benchmarks["kept_never_enabled"] = measure_kept("kept_never_enabled", Empty.fit)
 autolog.flush()
-report(samples)
+report({}, {}, benchmarks)

@@ -4,24 +4,17 @@
 # MLflow is installed in an environment of its own.
 
 import time
-from collections.abc import Callable
 
 import mlflow
 from mlflow_store import make_store
+from repeated import measure
 from stored_runs import FILTER, ORDER
 from subject import read_arguments, report
 
 arguments = read_arguments()
 make_store(arguments)
-client = mlflow.MlflowClient()
+client, values = mlflow.MlflowClient(), arguments["values"]
 experiment_ids = [mlflow.get_experiment_by_name("benchmark").experiment_id]
-samples: dict[str, list[float]] = {}
-
-
-def measure(name: str, read: Callable[[], object]) -> None:
-    started = time.perf_counter_ns()
-    read()
-    samples.setdefault(name, []).append(time.perf_counter_ns() - started)
 
 
 def search() -> object:
@@ -34,14 +27,24 @@ def frame() -> None:
         raise SystemExit(f"the data frame holds {found} runs")
 
 
-measure("search_cold", search)
+started = time.perf_counter_ns()
 if not search():
     raise SystemExit("the search finds nothing")
+cold = time.perf_counter_ns() - started
 size = max(1, min(100, arguments["runs"] // 101))
 before = client.search_runs(experiment_ids, max_results=99 * size)
-for _ in range(arguments["repeats"]):
-    measure("search", search)
-    measure("deep_page", lambda: client.search_runs(experiment_ids, max_results=size, page_token=before.token))
-for _ in range(max(1, arguments["repeats"] // 3)):
-    measure("frame", frame)
-report(samples)
+benchmarks = {
+    "search": measure("search", search, values),
+    "deep_page": measure(
+        "deep_page",
+        lambda: client.search_runs(experiment_ids, max_results=size, page_token=before.token),
+        values,
+    ),
+}
+samples = {"search_cold": [float(cold)]}
+if arguments["frames"]:
+    # Once, for it takes tens of seconds: what is warmed up would be measured instead.
+    started = time.perf_counter_ns()
+    frame()
+    samples["frame"] = [float(time.perf_counter_ns() - started)]
+report(samples, {}, benchmarks)

@@ -1,7 +1,7 @@
-"""What every subject shares: its arguments, its report, and the ways to take times.
+"""What every subject shares: its arguments, its report, and what it may ask of its own process.
 
 A subject is a script that runs in a process of its own, with one JSON object as its argument, and prints another.
-Some run under the peer's Python, so that nothing here may import autolog.
+Most run under a peer's Python, so that nothing here may import autolog.
 """
 
 from __future__ import annotations
@@ -10,44 +10,55 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 
 def read_arguments() -> dict[str, Any]:
-    """Return what the runner asks for: always a ``folder`` and a ``store`` (``file`` or ``sqlite``), and sizes."""
+    """Return what the runner asks for: always a ``folder``, a ``tool`` and its ``store``, and sizes."""
     arguments: dict[str, Any] = json.loads(sys.argv[1])
     return arguments
 
 
-def report(samples: Mapping[str, Sequence[float]], facts: dict[str, Any] | None = None) -> None:
-    """Print what was measured: samples in nanoseconds or bytes, by measure, and what else is worth knowing."""
-    print(json.dumps({"samples": samples, "facts": facts or {}}))
+def report(
+    samples: Mapping[str, Sequence[float]],
+    facts: Mapping[str, Any] | None = None,
+    benchmarks: Mapping[str, str] | None = None,
+) -> None:
+    """Print what was measured, as the last that a subject does.
+
+    Args:
+        samples: nanoseconds, bytes or shares, by measure.
+        facts: what else is worth knowing.
+        benchmarks: what pyperf measured, by measure, in pyperf's JSON.
+    """
+    found = {"samples": samples, "facts": facts or {}, "benchmarks": benchmarks or {}}
+    # The moment by a clock that the runner's process shares: it knows how long the process took to end.
+    print("\n" + json.dumps(found | {"last_line": time.monotonic_ns()}), flush=True)
 
 
-def time_batches(call: Callable[[int], object], batches: int, size: int) -> list[float]:
-    """Return the nanoseconds per call, one figure for each batch of calls."""
-    figures = []
-    number = 0
-    for _ in range(batches):
-        steps = range(number, number + size)
-        number += size
-        started = time.perf_counter_ns()
-        for step in steps:
-            call(step)
-        figures.append((time.perf_counter_ns() - started) / size)
-    return figures
+def folder_of(arguments: Mapping[str, Any]) -> Path:
+    """Return the folder that the tool stores in."""
+    return Path(arguments["folder"], "store")
 
 
-def time_calls(call: Callable[[int], object], count: int) -> list[int]:
-    """Return the nanoseconds of every single call, the clock's own included."""
+def time_calls(call: Any, count: int, seconds: float) -> list[int]:
+    """Return the nanoseconds of single calls ``call("loss", 0.5, step)``, the clock's own included.
+
+    pyperf's values are means of loops, which is right for what a call costs and wrong for the rare slow call.
+    It ends after ``count`` calls or so many seconds.
+    """
     clock = time.perf_counter_ns
     times = []
+    end = clock() + int(seconds * 1e9)
     for step in range(count):
         started = clock()
-        call(step)
-        times.append(clock() - started)
+        call("loss", 0.5, step)
+        ended = clock()
+        times.append(ended - started)
+        if ended > end:
+            break
     return times
 
 

@@ -34,18 +34,17 @@ def stores_model() -> bool:
     return any(artifact.path.endswith("MLmodel") for artifact in artifacts)
 
 
+workload = WORKLOADS[arguments["workload"]]
+data = workload.data()
 samples: dict[str, list[float]] = {}
-for name, workload in WORKLOADS.items():
-    data, repeats = workload.data(), arguments["repeats"][name]
-    for log_models, suffix in ((False, ""), (True, "_with_model")):
-        # The first recorded fit of a process imports what later ones have; it does not count.
-        recorded(workload, data, log_models=log_models)
-        if stores_model() == log_models:
-            samples |= alternate(
-                repeats,
-                partial(plain, workload, data),
-                partial(recorded, workload, data, log_models=log_models),
-                name,
-                suffix,
-            )
+for log_models, suffix in ((False, ""), (True, "_with_model")):
+    # The first recorded fit of a process imports what later ones have; it does not count.
+    recorded(workload, data, log_models=log_models)
+    if stores_model() == log_models:
+        samples |= alternate(
+            arguments["repeats"],
+            partial(plain, workload, data),
+            partial(recorded, workload, data, log_models=log_models),
+            suffix,
+        )
 report(samples)

@@ -37,18 +37,19 @@ def count_models() -> int:
     return sum(1 for _ in Path(arguments["folder"], "artifacts").rglob("MLmodel"))
 
 
+workload = WORKLOADS[arguments["workload"]]
+data = workload.data()
 samples: dict[str, list[float]] = {}
-for name, workload in WORKLOADS.items():
-    data = workload.data()
-    for key, log_models, suffix in (("repeats", False, ""), ("repeats_with_model", True, "_with_model")):
-        repeats = arguments[key].get(name, 0)
-        if repeats:
-            recorded(workload, data, log_models=log_models)
-            samples |= alternate(
-                repeats,
-                partial(plain, workload, data),
-                partial(recorded, workload, data, log_models=log_models),
-                name,
-                suffix,
-            )
+for repeats, log_models, suffix in (
+    (arguments["repeats"], False, ""),
+    (arguments["repeats_with_model"], True, "_with_model"),
+):
+    if repeats:
+        recorded(workload, data, log_models=log_models)
+        samples |= alternate(
+            repeats,
+            partial(plain, workload, data),
+            partial(recorded, workload, data, log_models=log_models),
+            suffix,
+        )
 report(samples)

@@ -69,11 +69,13 @@ def measure_fit(workload: Workload, data: Data, finish: Callable[[], object] = l
 
 
 def alternate(
-    repeats: int, plain: Callable[[], Cost], recorded: Callable[[], Cost], prefix: str, suffix: str = ""
+    repeats: int, plain: Callable[[], Cost], recorded: Callable[[], Cost], suffix: str = ""
 ) -> dict[str, list[float]]:
     """Return the samples of fits that are by turns recorded and not.
 
-    Every added cost is the difference of two neighbours, so that a slow moment of the machine hits both.
+    By hand and not by pyperf: what is wanted is the difference of two neighbours, so that a slow moment of the machine
+    hits both. pyperf measures each by itself, and the difference of two medians of fits that vary by a tenth
+    says nothing of a cost of a hundredth.
     """
     pairs: list[tuple[Cost, Cost]] = []
     for number in range(repeats):
@@ -84,7 +86,7 @@ def alternate(
             first, second = plain(), recorded()
         pairs.append((first, second))
     return {
-        f"{prefix}_fit": [without.wall for without, _ in pairs],
-        f"{prefix}_added{suffix}": [with_it.wall - without.wall for without, with_it in pairs],
-        f"{prefix}_added_cpu{suffix}": [with_it.cpu - without.cpu for without, with_it in pairs],
+        "fit": [without.wall for without, _ in pairs],
+        f"added{suffix}": [with_it.wall - without.wall for without, with_it in pairs],
+        f"added_cpu{suffix}": [with_it.cpu - without.cpu for without, with_it in pairs],
     }
