@@ -10,13 +10,15 @@ import functools
 import inspect
 import logging
 from collections.abc import Callable, Generator
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from autolog import imports
+from autolog.errors import InvalidState
 from autolog.guard import guard
-from autolog.training import Training, current_training
+from autolog.training import Training, current_training, is_silenced
 
 if TYPE_CHECKING:
     from autolog.run import ActiveRun
@@ -32,21 +34,47 @@ HookFunction = Callable[["Call"], Hook]
 class Call:
     """What a hook sees of the user's call.
 
-    ``result`` and ``error`` are set after the ``yield``: one of them, whichever way the call ended.
+    ``training`` is None where a call is only observed, outside of any training. ``is_nested`` says that the training
+    is an enclosing call's. ``result`` and ``error`` are set after the ``yield``: one of them, whichever way the call
+    ended.
     """
 
     integration: str
-    training: Training
+    training: Training | None
     function: Callable[..., Any]
     instance: Any
     args: tuple[Any, ...]
     kwargs: dict[str, Any]
+    is_nested: bool = False
     result: Any = None
     error: BaseException | None = None
 
     def begin(self, name: str, **tags: str) -> ActiveRun:
-        """Return the run that this training is recorded in; a hook that does not call this records nothing."""
+        """Return the run that this training is recorded in; a hook that does not call this records nothing.
+
+        A nested call has the run of the training around it, where that has begun one.
+
+        Raises:
+            InvalidState: the call is only observed, or the training around it has no run.
+        """
+        if self.training is None or (self.is_nested and self.training.run is None):
+            raise InvalidState("only a training has a run, and this call is none")
+        if self.is_nested and self.training.run is not None:
+            return self.training.run
         return self.training.begin(name, self.integration, tags)
+
+    @property
+    def run(self) -> ActiveRun | None:
+        """The run that the training is recorded in, if it has begun one."""
+        return None if self.training is None else self.training.run
+
+    def replace_argument(self, name: str, value: Any) -> None:
+        """Have the user's function called with another value for an argument; what the user passed is left alone."""
+        if name not in self._bound or name in self.kwargs:
+            self.kwargs = {**self.kwargs, name: value}
+        else:
+            place = list(self._bound).index(name)
+            self.args = (*self.args[:place], value, *self.args[place + 1 :])
 
     def argument(self, name: str, default: Any = None) -> Any:
         """Return an argument of the call by its name, however it was passed; the default where it was not."""
@@ -78,6 +106,14 @@ class Target:
         return cls(module, path)
 
 
+class _Registration(NamedTuple):
+    target: Target
+    hook: HookFunction
+    # Whether the call is a training where none is around it, and whether the hook also runs inside a training.
+    begins: bool
+    within: bool
+
+
 @dataclass
 class Integration:
     """The hooks of one framework.
@@ -90,14 +126,32 @@ class Integration:
     name: str
     requires: str = ""
     live: bool = False
-    _hooks: list[tuple[Target, HookFunction]] = field(default_factory=list)
+    _hooks: list[_Registration] = field(default_factory=list)
     _patches: list[Patch] = field(default_factory=list)
 
-    def around(self, *targets: str) -> Callable[[HookFunction], HookFunction]:
-        """Register a hook around some targets; list every alias of a function, for imports that came first."""
+    def around(self, *targets: str, within: bool = False) -> Callable[[HookFunction], HookFunction]:
+        """Register a hook around calls that train something: the outermost of them owns the run.
 
+        Args:
+            targets: each in one place: every module that has imported a function by name is hooked with it.
+            within: whether the hook also runs inside another training, to add to its run, unless that is silenced.
+        """
+        return self._register(targets, begins=True, within=within)
+
+    def observe(self, *targets: str, within: bool = False) -> Callable[[HookFunction], HookFunction]:
+        """Register a hook around calls that train nothing, and that open no run.
+
+        Args:
+            targets: as of ``around``.
+            within: whether the hook also runs inside trainings; calls that an observed call makes are not observed.
+        """
+        return self._register(targets, begins=False, within=within)
+
+    def _register(
+        self, targets: tuple[str, ...], *, begins: bool, within: bool
+    ) -> Callable[[HookFunction], HookFunction]:
         def register(hook: HookFunction) -> HookFunction:
-            self._hooks += [(Target.parse(target), hook) for target in targets]
+            self._hooks += [_Registration(Target.parse(target), hook, begins, within) for target in targets]
             return hook
 
         return register
@@ -107,13 +161,13 @@ class Integration:
         if self.live:
             return
         self.live = True
-        for module in dict.fromkeys(target.module for target, _ in self._hooks):
+        for module in dict.fromkeys(one.target.module for one in self._hooks):
             imports.when_imported(module, self._patch)
 
     def uninstall(self) -> None:
         """Put everything back as it was; what others keep of our wrappers only passes calls on."""
         self.live = False
-        for module in dict.fromkeys(target.module for target, _ in self._hooks):
+        for module in dict.fromkeys(one.target.module for one in self._hooks):
             imports.forget(module, self._patch)
         while self._patches:
             with guard(f"taking back a hook of {self.name}"):
@@ -126,15 +180,21 @@ class Integration:
         from autolog import wrapping  # brings wrapt, which is slow to import: only once a framework is there
 
         _threads.watch(self.name)
-        for target, hook in self._hooks:
+        patches = []
+        for one in self._hooks:
+            target = one.target
             if target.module == module.__name__:
+                where = f"the hook of {target.module}:{target.path}"
                 with guard(f"hooking {target.module}:{target.path}"):
-                    around = functools.partial(_around, self, hook, f"the hook of {target.module}:{target.path}")
+                    around = functools.partial(_around, self, one, where)
                     try:
-                        self._patches.append(wrapping.patch(module, target.path, around))
+                        patches += wrapping.patch(module, target.path, around)
                     except AttributeError:
                         # Another version of the framework, in which it is elsewhere or not at all.
                         logger.debug("%s:%s is not there, and is not hooked", target.module, target.path)
+        self._patches += patches
+        with guard(f"hooking what was imported by name from {module.__name__}"):
+            self._patches.append(wrapping.patch_aliases(patches))
 
 
 class _ThreadWatch:
@@ -161,9 +221,13 @@ class _ThreadWatch:
 _threads: Final = _ThreadWatch()
 
 
+# Set inside a call that is observed: what it calls itself is its own affair.
+_observing: Final[ContextVar[bool]] = ContextVar("autolog_observing", default=False)
+
+
 def _around(
     integration: Integration,
-    hook: HookFunction,
+    registration: _Registration,
     where: str,
     function: Callable[..., Any],
     instance: Any,
@@ -171,29 +235,45 @@ def _around(
     kwargs: dict[str, Any],
 ) -> Any:
     __tracebackhide__ = True
-    if not integration.live or current_training() is not None:
+    training = current_training()
+    if not integration.live or (training is not None and (not registration.within or is_silenced())):
         return function(*args, **kwargs)
-    with Training() as training:
-        call = Call(integration.name, training, function, instance, args, kwargs)
-        generator: Hook | None = None
-        with guard(where):
-            generator = hook(call)
-            next(generator, None)
+    if not registration.begins:
+        if _observing.get():
+            return function(*args, **kwargs)
+        token = _observing.set(True)
         try:
-            call.result = function(*args, **kwargs)
-        except BaseException as error:
-            call.error = error
-            _finish(call, generator, where)
-            # The error holds this frame, which holds the call: the user's data must not wait for the collector.
-            call.error = None
-            raise
+            return _call(registration, where, Call(integration.name, training, function, instance, args, kwargs))
+        finally:
+            _observing.reset(token)
+    if training is not None:
+        return _call(registration, where, Call(integration.name, training, function, instance, args, kwargs, True))
+    with Training() as begun:
+        return _call(registration, where, Call(integration.name, begun, function, instance, args, kwargs))
+
+
+def _call(registration: _Registration, where: str, call: Call) -> Any:
+    __tracebackhide__ = True
+    generator: Hook | None = None
+    with guard(where):
+        generator = registration.hook(call)
+        next(generator, None)
+    try:
+        call.result = call.function(*call.args, **call.kwargs)
+    except BaseException as error:
+        call.error = error
         _finish(call, generator, where)
-        return call.result
+        # The error holds this frame, which holds the call: the user's data must not wait for the collector.
+        call.error = None
+        raise
+    _finish(call, generator, where)
+    return call.result
 
 
 def _finish(call: Call, generator: Hook | None, where: str) -> None:
     if generator is not None:
         with guard(where):
             next(generator, None)
-    with guard(f"{where}, at its end"):
-        call.training.end(call.error)
+    if call.training is not None and not call.is_nested:
+        with guard(f"{where}, at its end"):
+            call.training.end(call.error)

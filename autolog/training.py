@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 import weakref
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from contextvars import ContextVar, Token
 from typing import Final
 
@@ -79,6 +80,24 @@ def current_training() -> Training | None:
     if training is None and _of_thread:
         training = _of_thread.get(threading.current_thread())
     return training if training is not None and not training.over else None
+
+
+_silenced: ContextVar[bool] = ContextVar("autolog_silenced", default=False)
+
+
+@contextmanager
+def silence() -> Iterator[None]:
+    """Keep hooks from adding to the training's run what is trained inside: a fold, a candidate, a sample of many."""
+    token = _silenced.set(True)
+    try:
+        yield
+    finally:
+        _silenced.reset(token)
+
+
+def is_silenced() -> bool:
+    """Say whether what is trained here is only a part of something that is recorded as a whole."""
+    return _silenced.get()
 
 
 def inherit_training(thread: threading.Thread) -> None:

@@ -71,12 +71,6 @@ def fit(call: Call) -> Hook:
 
 
 @sklearn.around(
-    "sklearn.model_selection._validation:cross_validate",
-    "sklearn.model_selection._validation:cross_val_score",
-    "sklearn.model_selection._validation:cross_val_predict",
-    "sklearn.model_selection._validation:learning_curve",
-    "sklearn.model_selection._validation:validation_curve",
-    "sklearn.model_selection._validation:permutation_test_score",
     "sklearn.model_selection:cross_validate",
     "sklearn.model_selection:cross_val_score",
     "sklearn.model_selection:cross_val_predict",

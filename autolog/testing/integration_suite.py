@@ -232,8 +232,7 @@ for integration in enabling._installed:
     def broken(call):
         raise RuntimeError("a bug of ours")
         yield
-    for hook in integration._hooks:
-        integration._hooks[integration._hooks.index(hook)] = (hook[0], broken)
+    integration._hooks[:] = [one._replace(hook=broken) for one in integration._hooks]
     integration.uninstall(); integration.install()
 {self.training}
 {self.training}
