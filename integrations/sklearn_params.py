@@ -51,10 +51,15 @@ def wrapped_estimator(estimator: Any) -> Any:
 
 def describe_params(estimator: Any) -> dict[str, str]:
     """Return what ``get_params(deep=True)`` gives as texts; of a search without the params of what it tunes."""
-    params = read_params(estimator, deep=False)
-    if "cv" not in params:
-        params = read_params(estimator, deep=True)
-    return describe_values(params)
+    return describe_values(read_params(estimator, deep=not is_search(estimator)))
+
+
+def is_search(estimator: Any) -> bool:
+    """Say whether an estimator is one of scikit-learn's searches, or derives from them."""
+    return any(
+        cls.__name__ == "BaseSearchCV" and cls.__module__ == "sklearn.model_selection._search"
+        for cls in type(estimator).__mro__
+    )
 
 
 def describe_values(values: Mapping[str, Any]) -> dict[str, str]:
@@ -77,6 +82,25 @@ def read_params(estimator: Any, *, deep: bool) -> dict[str, Any]:
 def is_estimator(value: Any) -> bool:
     """Say whether a value is an estimator rather than a class of them or something else."""
     return not isinstance(value, type) and hasattr(type(value), "get_params")
+
+
+def trains_several(estimator: Any) -> bool:
+    """Say whether a fit trains estimators of which none is the model: members, folds, outputs.
+
+    A pipeline's model is its last step, a search's is what it fits again at the end.
+    """
+    params = read_params(estimator, deep=False)
+    inner: Any = None
+    match params.get("steps"):
+        case [*_, (str(), last)]:
+            inner = last
+    if is_search(estimator):
+        inner = params.get("estimator")
+    elif "regressor" in params and "transformer" in params:
+        inner = params["regressor"]
+    if is_estimator(inner):
+        return trains_several(inner)
+    return any(is_estimator(value) for value in nested_estimators(params.values()))
 
 
 def nested_estimators(values: Any) -> Iterator[Any]:
