@@ -197,7 +197,7 @@ def _parts(key: str, value: Any) -> Iterator[dict[str, Any]]:
 def _is_default(cls: type, name: str, value: Any) -> bool:
     defaults = _defaults.get(cls)
     if defaults is None:
-        parameters = inspect.signature(cls.__init__).parameters.values()
+        parameters = inspect.signature(vars(cls).get("__init__", cls)).parameters.values()
         defaults = {one.name: one.default for one in parameters}
         _defaults[cls] = defaults
     default = defaults.get(name, inspect.Parameter.empty)
