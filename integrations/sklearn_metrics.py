@@ -175,8 +175,11 @@ def _take(data: Any, rows: Any) -> Any:
 @contextmanager
 def _undisturbing() -> Iterator[None]:
     """Hide warnings, and do not validate again what fit has accepted."""
+    import numpy as np
+
     config_context: Any = importlib.import_module("sklearn").config_context
-    with _warnings_silenced(), config_context(assume_finite=True, skip_parameter_validation=True):
+    trusting = config_context(assume_finite=True, skip_parameter_validation=True)
+    with _warnings_silenced(), np.errstate(all="ignore"), trusting:
         yield
 
 

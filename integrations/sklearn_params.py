@@ -132,7 +132,8 @@ def describe_value(value: Any) -> str:
     is_named = isinstance(value, (types.FunctionType, types.BuiltinFunctionType, type))
     if is_known_code(value) and not is_named and not hasattr(kind, "__next__"):
         return str(value)
-    return full_name(value if is_named else kind)
+    named = value if is_named else kind
+    return f"{named.__module__}.{named.__qualname__}"
 
 
 def _describe_items(values: Any) -> str:

@@ -140,7 +140,7 @@ def feature_names(estimator: Any, last: Any, features: Any, count: int) -> list[
         names = vars(fitted).get("feature_names_in_")
         if names is not None and len(names) == count:
             return [str(name) for name in names]
-    if last is not estimator and "steps" in vars(estimator):
+    if last is not estimator and len(vars(estimator).get("steps", ())) > 1:
         # Not every transformer knows; those that do are asked in order.
         try:
             names = estimator[:-1].get_feature_names_out()

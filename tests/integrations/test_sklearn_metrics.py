@@ -190,8 +190,6 @@ def test_a_classifiers_metrics_are_those_of_scikit_learn(
     assert computed == pytest.approx(expected, rel=1e-12, abs=1e-12)
 
 
-
-
 @pytest.mark.parametrize("outputs", [1, 3])
 def test_a_regressors_metrics_are_those_of_scikit_learn(outputs: int) -> None:
     random = np.random.default_rng(outputs)
@@ -216,7 +214,9 @@ def test_a_regressors_metrics_are_those_of_scikit_learn(outputs: int) -> None:
 @pytest.mark.parametrize("scoring", [None, "f1", "neg_log_loss", "accuracy", {"a": "roc_auc", "b": "f1"}])
 def test_the_training_score_of_a_search_is_what_its_score_method_returns(scoring: Any) -> None:
     features, targets = make_classification(60, 4, random_state=0)
-    search = GridSearchCV(GaussianNB(), {"var_smoothing": [0.1]}, scoring=scoring, cv=2, refit="b" if type(scoring) is dict else True)
+    search = GridSearchCV(
+        GaussianNB(), {"var_smoothing": [0.1]}, scoring=scoring, cv=2, refit="b" if type(scoring) is dict else True
+    )
     search.fit(features, targets)
     computed = training_metrics(search, features, targets, most_rows=1000).metrics
     assert computed["training_score"] == pytest.approx(search.score(features, targets), rel=1e-12)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -83,7 +84,7 @@ def test_a_grid_search_has_a_child_with_params_scores_and_folds_for_every_candid
         assert before <= child.info.start_time <= (child.info.end_time or 0) <= after
         ends.append((child.info.start_time, child.info.end_time or 0))
     # One after the other, as they were trained.
-    assert all(end <= start + 1 for (_, end), (start, _) in zip(ends, ends[1:], strict=False))
+    assert all(end <= start + 1 for (_, end), (start, _) in itertools.pairwise(ends))
 
 
 def test_the_table_of_a_search_is_the_one_that_pandas_writes() -> None:
