@@ -88,10 +88,14 @@ def batch_score(estimator: Any, features: Any, targets: Any, weights: Any = None
 
 
 def can_be_evaluated(estimator: Any, features: Any, targets: Any) -> bool:
-    """Say whether a trusted estimator can be asked for predictions: for known data, with a target each."""
+    """Say whether a trusted estimator predicts classes or numbers, and the data are known, with a target each."""
     if targets is None or not all(type(data).__module__.partition(".")[0] in _DATA for data in (features, targets)):
         return False
-    return hasattr(estimator, "predict") and count_rows(features) == count_rows(targets)
+    if not hasattr(estimator, "predict") or count_rows(features) != count_rows(targets):
+        return False
+    base: Any = importlib.import_module("sklearn.base")
+    has_one_output = len(getattr(targets, "shape", (0,))) == 1 or targets.shape[1] == 1
+    return bool(base.is_regressor(estimator) or (has_one_output and base.is_classifier(estimator)))
 
 
 def is_trusted(estimator: Any) -> bool:

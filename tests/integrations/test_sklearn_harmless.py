@@ -31,6 +31,7 @@ from sklearn.tree import DecisionTreeClassifier
 from sklearn.utils.estimator_checks import check_estimator
 
 import autolog
+from autolog.attribution import run_of_model
 from autolog.entities import Run
 
 FEATURES, TARGETS = load_iris(return_X_y=True)
@@ -238,3 +239,13 @@ def test_nothing_that_a_search_or_validation_was_given_is_kept_alive() -> None:
     references = train()
     gc.collect()
     assert [reference() for reference in references] == [None] * 4
+
+
+def test_a_model_and_the_best_of_a_search_are_attributed_to_their_runs() -> None:
+    model = GaussianNB().fit(FEATURES, TARGETS)
+    search = GridSearchCV(GaussianNB(), {"var_smoothing": [0.1]}, cv=2).fit(FEATURES, TARGETS)
+    of_model, of_search, of_best = (run_of_model(one) for one in (model, search, search.best_estimator_))
+    assert of_model is not None
+    assert of_search is not None
+    assert of_search is of_best
+    assert [run.info.run_id for run in outermost()] == [of_model.run_id, of_search.run_id]
