@@ -14,7 +14,15 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from autolog.curves import MOST_POINTS, Ranking, calibration_points, precision_recall_points, rank, roc_points
+from autolog.curves import (
+    LEAST_POINTS,
+    MOST_POINTS,
+    Ranking,
+    calibration_points,
+    precision_recall_points,
+    rank,
+    roc_points,
+)
 from autolog.figures import (
     Calibration,
     Figure,
@@ -220,7 +228,7 @@ def _add_curves(
         if is_ranked:
             found.metrics[f"{prefix}roc_auc"] = _one_against_one(above, support, present)
     if figures:
-        most = max(MOST_POINTS // len(rankings), MOST_POINTS // 10)
+        most = max(MOST_POINTS // len(rankings), LEAST_POINTS)
         found.figures.append(_roc(rankings, most, f"{prefix}roc_curve"))
         found.figures.append(_precision_recall(rankings, most, f"{prefix}precision_recall_curve"))
 

@@ -228,7 +228,7 @@ def confusion_matrix_figure(
 def residuals_figure(targets: Any, predicted: Any, weights: Any = None, name: str = "residuals") -> Figure:
     """Make the figure of a regressor's residuals.
 
-    Of more than 1,000 rows the 50 lowest and the 50 highest residuals are kept, and of the rest every so many.
+    Of more than 1,000 rows the 10 lowest and the 10 highest residuals are kept, and of the rest every so many.
 
     Args:
         targets: shape (n,), finite.
@@ -239,7 +239,7 @@ def residuals_figure(targets: Any, predicted: Any, weights: Any = None, name: st
     residuals = targets - predicted
     chosen: Any = slice(None)
     if len(residuals) > MOST_ROWS:
-        extreme = MOST_ROWS // 20
+        extreme = MOST_ROWS // 100
         order = np.argpartition(residuals, (extreme, len(residuals) - extreme - 1))
         between = np.sort(order[extreme:-extreme])
         spaced = between[np.linspace(0, len(between) - 1, MOST_ROWS - 2 * extreme).astype(np.int64)]
