@@ -100,20 +100,21 @@ def evaluate_classifier(
         held = weighting != 0
         actual_codes, guessed_codes, weighting = actual_codes[held], guessed_codes[held], weighting[held]
         scores = scores[held] if scores is not None else None
-    if not len(actual_codes) or (weighting is not None and not weighting.sum() > 0):
+    if not len(actual_codes) or not _has_weight(weighting):
         return Evaluation()
     found = Evaluation()
-    _add_counts(found, actual_codes, guessed_codes, len(names), weighting, prefix)
-    if figures:
-        found.figures.append(
-            confusion_matrix_figure(names, actual_codes, guessed_codes, weighting, f"{prefix}confusion_matrix")
-        )
-    if scores is not None and actual_codes.max() < len(labels):
-        _add_log_loss(found, actual_codes, scores, weighting, prefix)
-        if weighting is None or weighting.min() > 0:
-            _add_curves(found, actual_codes, scores, names, weighting, prefix, figures=figures)
-            if figures:
-                _add_calibration(found, actual_codes, scores, names, weighting, prefix)
+    with np.errstate(all="ignore"):
+        _add_counts(found, actual_codes, guessed_codes, len(names), weighting, prefix)
+        if figures:
+            found.figures.append(
+                confusion_matrix_figure(names, actual_codes, guessed_codes, weighting, f"{prefix}confusion_matrix")
+            )
+        if scores is not None and actual_codes.max() < len(labels):
+            _add_log_loss(found, actual_codes, scores, weighting, prefix)
+            if weighting is None or weighting.min() > 0:
+                _add_curves(found, actual_codes, scores, names, weighting, prefix, figures=figures)
+                if figures:
+                    _add_calibration(found, actual_codes, scores, names, weighting, prefix)
     return found
 
 
@@ -138,7 +139,7 @@ def evaluate_regressor(
     weighting = _weights(weights)
     if actual is None or guessed is None or actual.shape != guessed.shape or not actual.size:
         return Evaluation()
-    if weights is not None and (weighting is None or len(weighting) != len(actual) or not weighting.sum() > 0):
+    if weights is not None and (weighting is None or len(weighting) != len(actual) or not _has_weight(weighting)):
         return Evaluation()
     found = Evaluation()
     with np.errstate(all="ignore"):
@@ -321,7 +322,7 @@ def _encode(actual: Array, guessed: Array, labels: Array) -> tuple[Codes, Codes,
         if all(len(code) == 0 or (code.min() >= 0 and code.max() < len(labels)) for code in codes):
             return codes[0], codes[1], [str(label) for label in labels.tolist()]
     lists = [array.tolist() for array in arrays]
-    if not all(_LABELS.issuperset(map(type, values)) for values in lists):
+    if not all(kind in _LABELS or issubclass(kind, np.generic) for values in lists for kind in set(map(type, values))):
         return None
     places: dict[Any, int] = {}
     for label in lists[2]:
@@ -352,7 +353,7 @@ def _column(values: Any) -> Array | None:
 def _numbers(values: Any) -> Array | None:
     """Return numbers as doubles of shape (n, outputs); None where they are not that, or not finite."""
     array = np.asarray(values)
-    if array.dtype.kind not in "biuf" or array.ndim not in {1, 2}:
+    if array.dtype.kind not in "biuf" or array.ndim not in {1, 2} or not array.size:
         return None
     numbers = array.astype(np.float64, copy=False)
     return numbers.reshape(len(numbers), -1) if np.isfinite(numbers).all() else None
@@ -368,12 +369,20 @@ def _weights(values: Any) -> Array | None:
     return weights if np.isfinite(weights).all() else None
 
 
+def _has_weight(weights: Array | None) -> bool:
+    """Say whether weights, None for all alike, add up to something that can be divided by."""
+    if weights is None:
+        return True
+    with np.errstate(over="ignore"):
+        return 0 < float(weights.sum()) < np.inf
+
+
 def _r2(actual: Array, squares: Array, weights: Array | None) -> Any:
     """Return the mean of the outputs' coefficients of determination, where a constant target gives 1 or 0."""
     centred = actual - np.average(actual, axis=0, weights=weights)
     column = 1.0 if weights is None else weights[:, np.newaxis]
     unexplained = (column * squares).sum(axis=0)
-    variation = (column * centred * centred).sum(axis=0)
+    variation = (column * (centred * centred)).sum(axis=0)
     fallback = np.where(unexplained == 0, 1.0, 0.0)
     fraction = np.divide(unexplained, variation, out=np.ones_like(variation), where=variation != 0)
     return np.where((variation != 0) & (unexplained != 0), 1 - fraction, fallback).mean()

@@ -155,7 +155,7 @@ class ValidationCurve(Struct, frozen=True):
     """Scores over the values of a param: a list of the folds' scores for each."""
 
     param: str
-    values: list[Union[float, str, None]]
+    values: list[Union[int, float, str, None]]
     train_scores: list[list[Number]]
     test_scores: list[list[Number]]
     scoring: str | None = None
@@ -170,7 +170,7 @@ class CrossValidation(Struct, frozen=True):
 class Search(Struct, frozen=True):
     """The candidates of a search in their order: what was tried, mean and standard deviation of the score."""
 
-    params: dict[str, list[Union[float, str, None]]]
+    params: dict[str, list[Union[int, float, str, None]]]
     means: list[Number]
     deviations: list[Number]
     candidates: list[int]

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from autolog.errors import InvalidParameter, MissingDependency
+from autolog.errors import InvalidParameter, MissingDependency, StoreCorrupted
 from autolog.figures import Figure
 from autolog.plots_style import MOST_IN_LEGEND
 
@@ -60,6 +60,7 @@ def draw(shown: Sequence[Shown], target: Path) -> None:
     Raises:
         InvalidParameter: the file's name ends in something else, or there are too many figures.
         MissingDependency: matplotlib is not installed.
+        StoreCorrupted: a figure's data do not fit together.
         OSError: the file cannot be written.
     """
     suffix = target.suffix.lower()
@@ -86,10 +87,18 @@ def draw(shown: Sequence[Shown], target: Path) -> None:
         warnings.simplefilter("ignore")
         for index, panel in enumerate(panels):
             axes = canvas.add_subplot(rows, columns, index + 1)
-            _painters()[panel[0].figure.kind](axes, panel)
+            _paint(axes, panel)
         # Without a date in it the file is the same each time.
         metadata = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}.get(suffix)
         canvas.savefig(target, format=suffix[1:], metadata=metadata, facecolor="white")
+
+
+def _paint(axes: Axes, panel: Sequence[Shown]) -> None:
+    try:
+        _painters()[panel[0].figure.kind](axes, panel)
+    except (ValueError, LookupError, TypeError, ArithmeticError) as error:
+        # Columns of different lengths, say, in a file that another hand has changed.
+        raise StoreCorrupted(f"the figure {panel[0].figure.name!r} cannot be drawn from its data: {error}") from error
 
 
 Painter = Callable[["Axes", Sequence[Shown]], None]
