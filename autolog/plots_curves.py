@@ -84,7 +84,7 @@ def calibration(axes: Axes, shown: Sequence[Shown]) -> None:
         x, y = floats(data.predicted), floats(data.observed)
         shade = colour(len(handles))
         (line,) = axes.plot(x, y, color=shade, linewidth=1.2, alpha=0.6)
-        most = max(data.count, default=1.0)
+        most = max(data.count, default=0) or 1
         sizes = [16 + 130 * count / most for count in data.count]
         axes.scatter(x, y, s=sizes, color=shade, alpha=0.9, linewidths=0, clip_on=False, zorder=3)
         handles.append(line)

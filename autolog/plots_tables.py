@@ -34,7 +34,7 @@ def confusion_matrix(axes: Axes, shown: Sequence[Shown]) -> None:
         [count / total if total else 0.0 for count in row] for row, total in zip(data.counts, totals, strict=True)
     ]
     size = len(data.classes)
-    image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, interpolation="nearest", aspect="equal")
+    image = axes.imshow(shares or [[0.0]], cmap="Blues", vmin=0, vmax=1, interpolation="nearest", aspect="equal")
     labels = [written(label, 18) for label in data.classes]
     longest = max(map(len, labels), default=0)
     every = max(1, math.ceil(size / 50))
