@@ -32,6 +32,7 @@ from autolog.figures import (
     RocCurve,
     confusion_matrix_figure,
     residuals_figure,
+    written_name,
 )
 
 Array = npt.NDArray[Any]
@@ -84,9 +85,8 @@ def evaluate_classifier(
     Returns:
         Nothing for several outputs, for labels of other types, and without rows of any weight.
     """
-    actual, guessed, weighting = _column(targets), _column(predicted), _weights(weights)
-    labels = np.asarray(classes)
-    if actual is None or guessed is None or labels.ndim != 1 or len(actual) != len(guessed):
+    actual, guessed, weighting, labels = _column(targets), _column(predicted), _weights(weights), _column(classes)
+    if actual is None or guessed is None or labels is None or len(actual) != len(guessed):
         return Evaluation()
     if weights is not None and (weighting is None or len(weighting) != len(actual)):
         return Evaluation()
@@ -294,8 +294,8 @@ def _scores(probabilities: Any, rows: int, size: int) -> Array | None:
     """Return probabilities as floats of shape (n, k); None where they are not that, or not finite."""
     if probabilities is None:
         return None
-    scores = np.asarray(probabilities)
-    if scores.dtype.kind not in "biuf":
+    scores = _array(probabilities)
+    if scores is None or scores.dtype.kind not in "biuf":
         return None
     if scores.dtype.kind != "f" or scores.dtype.itemsize > np.dtype(np.float64).itemsize:
         scores = scores.astype(np.float64)
@@ -317,10 +317,10 @@ def _sums_to_one(scores: Array) -> bool:
 def _encode(actual: Array, guessed: Array, labels: Array) -> tuple[Codes, Codes, list[str]] | None:
     """Return both columns as indexes of labels, and the labels' names; labels that are not in ``labels`` come after."""
     arrays = (actual, guessed, labels)
-    if all(array.dtype.kind in "biu" for array in arrays) and _counts_up(labels):
-        codes = [array.astype(np.intp, copy=False) for array in (actual, guessed)]
-        if all(len(code) == 0 or (code.min() >= 0 and code.max() < len(labels)) for code in codes):
-            return codes[0], codes[1], [str(label) for label in labels.tolist()]
+    if all(array.dtype.kind in "biuf" for array in arrays):
+        numeric = _places(actual, labels), _places(guessed, labels)
+        if numeric[0] is not None and numeric[1] is not None:
+            return numeric[0], numeric[1], [written_name(label) for label in labels.tolist()]
     lists = [array.tolist() for array in arrays]
     if not all(kind in _LABELS or issubclass(kind, np.generic) for values in lists for kind in set(map(type, values))):
         return None
@@ -336,24 +336,47 @@ def _encode(actual: Array, guessed: Array, labels: Array) -> tuple[Codes, Codes,
         except KeyError:
             codes_of = [places.setdefault(value, len(places)) for value in values]
         columns.append(np.array(codes_of, dtype=np.intp))
-    return columns[0], columns[1], [str(label) for label in places]
+    return columns[0], columns[1], [written_name(label) for label in places]
 
 
-def _counts_up(labels: Array) -> bool:
-    return bool((labels == np.arange(len(labels))).all())
+def _places(values: Array, labels: Array) -> Codes | None:
+    """Return the index in ``labels`` of each number; None where one is not there, or a label is there twice."""
+    last = len(labels) - 1
+    if last < 0 or not len(values):
+        return None
+    if labels.dtype.kind in "iu" and values.dtype.kind in "iu" and labels[0] == 0 and labels[last] == last:
+        # Counted from 0, as most are.
+        is_count = last == 0 or bool((labels[1:] - labels[:-1] == 1).all())
+        if is_count and values.min() >= 0 and values.max() <= last:
+            return values.astype(np.intp, copy=False)
+    order = np.argsort(labels)
+    ranked = labels[order]
+    place = np.minimum(np.searchsorted(ranked, values), last)
+    if not (ranked[place] == values).all() or not (ranked[1:] != ranked[:-1]).all():
+        return None
+    codes: Codes = order[place]
+    return codes
+
+
+def _array(values: Any) -> Array | None:
+    try:
+        return np.asarray(values)
+    except ValueError:
+        # Lists of different lengths, as several outputs have.
+        return None
 
 
 def _column(values: Any) -> Array | None:
-    array = np.asarray(values)
-    if array.ndim == _BINARY and array.shape[1] == 1:
+    array = _array(values)
+    if array is not None and array.ndim == _BINARY and array.shape[1] == 1:
         array = array[:, 0]
-    return array if array.ndim == 1 else None
+    return array if array is not None and array.ndim == 1 else None
 
 
 def _numbers(values: Any) -> Array | None:
     """Return numbers as doubles of shape (n, outputs); None where they are not that, or not finite."""
-    array = np.asarray(values)
-    if array.dtype.kind not in "biuf" or array.ndim not in {1, 2} or not array.size:
+    array = _array(values)
+    if array is None or array.dtype.kind not in "biuf" or array.ndim not in {1, 2} or not array.size:
         return None
     numbers = array.astype(np.float64, copy=False)
     return numbers.reshape(len(numbers), -1) if np.isfinite(numbers).all() else None

@@ -32,6 +32,8 @@ OTHERS: Final = "(others)"
 
 # The bars of a histogram of residuals.
 _BARS: Final = 40
+# Characters of a label or a feature's name.
+_LONGEST: Final = 200
 # Beside the values themselves; forty bars could not be told apart in double precision in much less.
 _NARROW: Final = 1e-9
 
@@ -212,7 +214,7 @@ def confusion_matrix_figure(
         weights: shape (n,), or None.
         name: of the figure.
     """
-    labels = [str(label) for label in classes]
+    labels = [written_name(label) for label in classes]
     if len(labels) > MOST_CLASSES:
         sizes = np.bincount(actual, weights, len(labels))
         kept = np.sort(np.argsort(-sizes, kind="stable")[: MOST_CLASSES - 1])
@@ -269,7 +271,7 @@ def feature_importance_figure(
     order = _greatest(numbers)
     data = FeatureImportance(
         type,
-        [str(names[index]) for index in order.tolist()],
+        [written_name(names[index]) for index in order.tolist()],
         numbers[order].tolist(),
         len(numbers),
         None if deviations is None else np.asarray(deviations, dtype=np.float64)[order].tolist(),
@@ -292,7 +294,7 @@ def permutation_importance_figure(
     means = numbers.mean(axis=1)
     order = _greatest(means)
     data = PermutationImportance(
-        [str(names[index]) for index in order.tolist()],
+        [written_name(names[index]) for index in order.tolist()],
         means[order].tolist(),
         numbers.std(axis=1)[order].tolist(),
         len(means),
@@ -454,9 +456,15 @@ def _folds(scores: Any) -> list[list[Number]]:
     return rows
 
 
+def written_name(name: Any) -> str:
+    """Return a name as a text that is not too long; of the user's own class that of the class."""
+    plain = _plain(name)
+    return (plain if isinstance(plain, str) else str(plain))[:_LONGEST]
+
+
 def _plain(value: Any) -> float | str | None:
     if isinstance(value, np.generic):
         value = value.item()
     if value is None or type(value) in {int, float, str}:
         return value  # type: ignore[no-any-return]
-    return str(value) if type(value) is bool else type(value).__name__
+    return str(value) if type(value) is bool else repr(value) if type(value) is bytes else type(value).__name__

@@ -9,13 +9,13 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from autolog.errors import InvalidParameter, MissingDependency, StoreCorrupted
 from autolog.figures import Figure
 from autolog.plots_style import MOST_IN_LEGEND
+from autolog.plots_subjects import Shown
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -31,23 +31,6 @@ _TOGETHER: Final = frozenset({"roc", "precision_recall", "calibration", "learnin
 _WIDTH: Final = 6.4
 _HEIGHT: Final = 4.8
 _DOTS_PER_INCH: Final = 150
-
-
-@dataclass(frozen=True)
-class Shown:
-    """A figure, and the name of the run that it is of."""
-
-    run: str
-    figure: Figure
-
-
-@dataclass(frozen=True)
-class Metric:
-    """The history of a metric, drawn like a stored figure of the kind ``metric``."""
-
-    key: str
-    steps: Sequence[float]
-    values: Sequence[float]
 
 
 def draw(shown: Sequence[Shown], target: Path) -> None:

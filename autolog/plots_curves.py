@@ -23,7 +23,7 @@ from autolog.plots_style import (
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from autolog.plots import Shown
+    from autolog.plots_subjects import Shown
 
 _SEVERAL: Final = 2
 # More points than this are a line without marks.

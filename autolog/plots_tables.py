@@ -11,7 +11,7 @@ from autolog.plots_style import FAINT, INK, caption, colour, floats, prepare, wr
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from autolog.plots import Shown
+    from autolog.plots_subjects import Shown
 
 MOST_BARS: Final = 30
 """So many features are drawn."""

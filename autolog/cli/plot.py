@@ -72,7 +72,8 @@ def plot(reader: Reader, runs: Sequence[Run], wanted: str, target: Path | None, 
         return
     if output is Format.CSV:
         raise InvalidParameter("a figure is drawn, or printed as JSON; --format csv prints the list of them")
-    from autolog.plots import Shown, draw
+    from autolog.plots import draw
+    from autolog.plots_subjects import Shown
 
     if target is None:
         names = {each.figure.name for each in chosen}
@@ -162,7 +163,7 @@ def _choose(run: Run, stored: Sequence[_Stored], wanted: str) -> list[_Stored]:
 
 def _histories(run: Run) -> list[_Stored]:
     """Return the metrics that have a curve, without their points."""
-    from autolog.plots import Metric
+    from autolog.plots_subjects import Metric
 
     return [
         _Stored(run, "", Figure(kind="metric", name=key, data=Metric(key, [], [])))
@@ -172,7 +173,7 @@ def _histories(run: Run) -> list[_Stored]:
 
 
 def _history(reader: Reader, run: Run, key: str) -> _Stored:
-    from autolog.plots import Metric
+    from autolog.plots_subjects import Metric
 
     if key not in run.data.summaries:
         close = did_you_mean(key, list(run.data.summaries))

@@ -30,8 +30,9 @@ from autolog.figures import (
     search_figure,
     validation_curve_figure,
 )
-from autolog.plots import Metric, Shown, _painters, draw
+from autolog.plots import _painters, draw
 from autolog.plots_style import share, written
+from autolog.plots_subjects import Metric, Shown
 
 pytest.importorskip("matplotlib")
 

@@ -225,9 +225,18 @@ def test_labels_of_the_users_own_classes_are_never_compared():
         ([[0, 1], [1, 0]], [[0, 1], [1, 0]], [0, 1]),
         ([0, 1], [0], [0, 1]),
         ([0, 1], [0, 1], [0, 0]),
+        ([[0], [0, 1]], [0, 1], [0, 1]),
+        ([0, 1], [0, 1], [[0, 1], [0, 1, 2]]),
         ([], [], [0, 1]),
     ],
-    ids=["several outputs", "different lengths", "a class twice", "no rows"],
+    ids=[
+        "several outputs",
+        "different lengths",
+        "a class twice",
+        "lists in lists",
+        "classes of several outputs",
+        "no rows",
+    ],
 )
 def test_what_cannot_be_evaluated_gives_nothing(case):
     assert evaluate_classifier(*case).metrics == {}
@@ -278,3 +287,16 @@ def test_no_other_thread_sees_a_changed_warning_filter_or_error_state():
         watcher.join()
     assert all(state == before for state in seen)
     assert seen
+
+
+@given(st.lists(st.integers(-5, 5) | st.sampled_from([2**40, 0.5]), unique=True, min_size=1), st.data())
+@settings(max_examples=60, deadline=None)
+def test_the_order_of_the_classes_is_that_of_the_columns_whatever_it_is(classes, data):
+    place = st.lists(st.integers(0, len(classes) - 1), min_size=1, max_size=20)
+    codes = np.array(data.draw(place))
+    counted = evaluate_classifier(codes, codes[::-1], range(len(classes)), np.eye(len(classes))[codes])
+    labels = np.array(classes)
+    named = evaluate_classifier(labels[codes], labels[codes][::-1], labels, np.eye(len(classes))[codes])
+    assert named.metrics == counted.metrics
+    assert named.figures[0].data.counts == counted.figures[0].data.counts
+    assert named.figures[0].data.classes == [str(label) for label in labels.tolist()]
