@@ -185,6 +185,14 @@ def test_a_custom_objective_and_metric_are_named_and_recorded(matrix: Any) -> No
     assert run.info.run_name == "xgboost.train(squared)"
 
 
+def test_arguments_are_read_as_well_where_they_come_by_position(matrix: Any) -> None:
+    with pytest.warns(FutureWarning, match="as keyword args"):
+        xgboost.train(PARAMS, matrix, 2, [(matrix, "watched")])
+    run = only_run()
+    assert run.data.params["max_depth"] == "2"
+    assert [step for step, _ in series(run, "watched-logloss")] == [0, 1]
+
+
 def test_a_list_of_pairs_is_params_too(matrix: Any) -> None:
     train([*PARAMS.items(), ("eval_metric", "auc"), ("eval_metric", "error")], matrix, 2, evals=[(matrix, "train")])
     run = only_run()
@@ -471,3 +479,19 @@ def test_what_is_silenced_or_trained_inside_of_nothing_recorded_adds_nothing(mat
             train(PARAMS, matrix, 2)
     assert run.data.params == {}
     assert len(recorded()) == 1
+
+
+# -- several processes -------------------------------------------------------------------------------------------------
+
+
+def test_the_first_of_several_ranks_records_what_no_client_does(matrix: Any) -> None:
+    from xgboost import collective
+    from xgboost.tracker import RabitTracker
+
+    tracker = RabitTracker(n_workers=1, host_ip="127.0.0.1")
+    tracker.start()
+    with collective.CommunicatorContext(**tracker.worker_args()):
+        assert collective.is_distributed()
+        train(PARAMS, matrix, 2, evals=[(matrix, "train")])
+    tracker.wait_for()
+    assert only_run().data.summaries["train-logloss"].count == 2
