@@ -82,6 +82,7 @@ class Rounds:
         self.order = float("-inf")
         self.model: Any = None
         self._boosting = boosting
+        self._is_validation = False
         # Of the first metric on data other than the training's: its place among the results, and its values.
         self._watched: int | None = None
         self._scores: list[float] = []
@@ -89,25 +90,31 @@ class Rounds:
     def __call__(self, env: Any) -> None:
         """Log what LightGBM has evaluated after a round."""
         with guard("recording a round of LightGBM"):
-            boosting, results, step = self._boosting, env.evaluation_result_list, env.iteration
+            boosting, results, step = self._boosting, env.evaluation_result_list or (), env.iteration
             if self.model is None:
                 self.model = env.model
                 boosting.first_round = env.begin_iteration
+                self._is_validation = type(env.model).__name__ == "CVBooster"
                 self._watched = _find_watched(env)
             boosting.last_round = step
-            for result in results or ():
-                data, metric = _names(result)
-                if len(result) == _SIZE_IN_VALIDATION:
-                    boosting.record(step, data, metric, result[2], "-mean")
-                    boosting.record(step, data, metric, result[4], "-std")
-                else:
-                    boosting.record(step, data, metric, result[2])
+            if self._is_validation:
+                self._record_validation(step, results)
+            else:
+                for result in results:
+                    boosting.record(step, result[0], result[1], result[2])
             if self._watched is not None:
                 self._scores.append(results[self._watched][2])
-            for fold, scored in enumerate(boosting.folds):
-                for result in scored:
-                    boosting.record(step, *_names(result), result[2], f"-fold_{fold}")
-            boosting.folds = ()
+
+    def _record_validation(self, step: int, results: Any) -> None:
+        boosting = self._boosting
+        for result in results:
+            data, metric = _names(result)
+            boosting.record(step, data, metric, result[2], "-mean")
+            boosting.record(step, data, metric, result[4], "-std")
+        for fold, scored in enumerate(boosting.folds):
+            for result in scored:
+                boosting.record(step, result[0], result[1], result[2], f"-fold_{fold}")
+        boosting.folds = ()
 
     def log_stopping(self, best_iteration: int) -> None:
         """Log where early stopping has found the best round.
@@ -135,10 +142,6 @@ def _find_watched(env: Any) -> int | None:
     training = vars(env.model).get("_train_data_name", "train")
     names = (_names(result)[0] for result in env.evaluation_result_list or ())
     return next((place for place, data in enumerate(names) if data != training), None)
-
-
-# In a cross-validation a result has the standard deviation beside it.
-_SIZE_IN_VALIDATION: Final = 5
 
 
 def log_remote(boosting: Boosting, model: Any) -> None:
