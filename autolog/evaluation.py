@@ -24,7 +24,7 @@ from autolog.curves import (
 )
 from autolog.figure_kinds import Calibration, PrecisionRecall, PrecisionRecallCurve, Roc, RocCurve
 from autolog.figures import Figure, confusion_matrix_figure, residuals_figure
-from autolog.predictions import (
+from autolog.metric_arrays import (
     Array,
     Codes,
     as_column,
