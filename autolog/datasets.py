@@ -1,23 +1,14 @@
-"""Describe the data sets of a training in MLflow's forms, and find the names that the user has for them."""
+"""Describe the data sets of a training in MLflow's forms."""
 
 from __future__ import annotations
 
 import json
 import math
-import sysconfig
-from collections.abc import Mapping
-from pathlib import Path
-from types import FrameType
 from typing import Any, Final
 
 from autolog.digests import Part, read
 from autolog.entities import Dataset
 from autolog.redaction import redact_url
-
-_FRAMES_SEARCHED: Final = 20
-_LIBRARIES: Final = tuple(
-    str(Path(folder)) for name, folder in sysconfig.get_paths().items() if name in {"stdlib", "platstdlib"}
-)
 
 
 def describe(data: Any, targets: Any = None, *, name: str = "dataset", source: str | None = None) -> Dataset:
@@ -44,46 +35,6 @@ def describe(data: Any, targets: Any = None, *, name: str = "dataset", source: s
         schema=_schema(features, labels),
         profile=_profile(features, labels),
         **origin,
-    )
-
-
-def variable_name(data: Any, frame: FrameType | None) -> str | None:
-    """Return the name that an object has in the user's code.
-
-    Args:
-        data: the object.
-        frame: where to begin; frames of autolog, of installed packages and of the standard library are passed over.
-
-    Returns:
-        The local or global name in the innermost of the user's frames; None where it has none there.
-    """
-    for _ in range(_FRAMES_SEARCHED):
-        if frame is None:
-            return None
-        if not _is_library(frame):
-            return _name_in(frame.f_locals, data) or _name_in(frame.f_globals, data)
-        frame = frame.f_back
-    return None
-
-
-def _name_in(names: Mapping[str, Any], data: Any) -> str | None:
-    # Copied first, since another thread may be adding to them; what is no identifier is the interpreter's own.
-    bound = [name for name, value in dict(names).items() if value is data and name.isidentifier()]
-    # IPython keeps its results under names that begin with an underscore.
-    return min(bound, key=lambda name: name.startswith("_"), default=None)
-
-
-def _is_library(frame: FrameType) -> bool:
-    file = frame.f_code.co_filename
-    module = str(frame.f_globals.get("__name__", ""))
-    if module == "autolog.demo":
-        # It stands for what a user would write.
-        return False
-    return (
-        module.partition(".")[0] == "autolog"
-        or file.startswith(("<frozen ", *_LIBRARIES))
-        or "site-packages" in file
-        or "dist-packages" in file
     )
 
 

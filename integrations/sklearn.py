@@ -7,15 +7,19 @@ import types
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+from autolog.attribution import attribute_model
 from autolog.entities import Dataset, DatasetInput, InputTag
 from autolog.guard import guard
 from autolog.hooks import Call, Hook, Integration
+from autolog.integrations.sklearn_scores import observe_scores
+from autolog.predictions import note_predictions
 from autolog.run import ActiveRun
 from autolog.trust import is_known_code
 
 _PLAIN: Final = (str, int, float, bool, bytes, complex, type(None))
 
 sklearn: Final = Integration("sklearn", requires="scikit-learn>=1.4")
+observe_scores(sklearn)
 
 # Fitting one of these on its own prepares data and trains nothing; MLflow leaves the same ones out.
 _PREPARATION: Final = (
@@ -58,6 +62,8 @@ def fit(call: Call) -> Hook:
     yield
     if call.error is not None:
         return
+    attribute_model(estimator, run)
+    note_predictions(estimator, features, call.result, sys._getframe())  # noqa: SLF001  the documented way to the caller
     with guard("recording results"):
         log_results(run, estimator)
     weights = call.argument("sample_weight")
@@ -164,7 +170,8 @@ def log_params(run: ActiveRun, name: str, params: Mapping[str, str]) -> None:
 
 def describe_input(features: Any, targets: Any) -> DatasetInput:
     """Return the training data as a run's input, under the name that the caller's variable has."""
-    from autolog.datasets import describe, variable_name
+    from autolog.callers import variable_name
+    from autolog.datasets import describe
 
     name = variable_name(features, sys._getframe(1)) or "dataset"  # noqa: SLF001  the documented way to the caller
     dataset: Dataset = describe(features, targets, name=name)

@@ -1,0 +1,341 @@
+"""Who predicted what: which run's model an array of predictions comes from, also where it was cut or derived.
+
+A prediction is known again, in this order,
+
+1. by identity, or by the memory that it shares with what the model returned: views and slices such as ``proba[:, 1]``,
+   and pandas objects around the same memory;
+2. as an attribute of a recorded model, such as a clusterer's ``labels_``;
+3. by content, where it has as many rows: copies in another container or dtype, one column, and labels made of it,
+   that is the largest column, or what is over 0.5 or over 0, under any names for the classes.
+
+The content is compared in rows evenly spread over the prediction, all of them where it is small.
+Whoever has the very predictions of a model has its metrics too, so that among several runs the latest is taken;
+where only a part of the rows was compared, and several runs agree in it, none is.
+
+Neither predictions nor data are kept alive. What is kept are rows of the latest predictions, 64 KiB of each.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+import weakref
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import islice
+from types import FrameType
+from typing import TYPE_CHECKING, Any, Final
+
+from autolog.attribution import attributed_models, run_of_model
+from autolog.callers import name_in, users_frame
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from autolog.run import ActiveRun
+
+# How many predictions are known by their content, and what is kept of each.
+REMEMBERED: Final = 32
+_ROWS_KEPT: Final = 4096
+_BYTES_KEPT: Final = 64 << 10
+_OBJECTS_KEPT: Final = 512
+# Fewer rows than this are alike by chance.
+_LEAST_ROWS: Final = 8
+# Labels under other names are the same division into classes; so many rows for each class make that no accident.
+_ROWS_PER_CLASS: Final = 10
+_MOST_OUTPUTS: Final = 64
+_MODELS_SEARCHED: Final = 64
+
+_NUMBERS: Final = "biuf"
+_TEXTS: Final = "UO"
+_SCALARS: Final = frozenset({int, float, str, bool})
+_LABELS_OF_MODELS: Final = ("labels_", "row_labels_", "oob_prediction_", "oob_decision_function_")
+
+
+class EvaluatedData:
+    """Data that something was predicted or scored for: its name in the user's code, and a weak reference to it."""
+
+    __slots__ = ("_reference", "key", "name")
+
+    def __init__(self, data: Any, name: str | None) -> None:
+        self.name: Final = name
+        self.key: Final = id(data)
+        self._reference: weakref.ref[Any] | None = None
+        try:
+            self._reference = weakref.ref(data)
+        except TypeError:
+            # A list, say.
+            pass
+
+    def get(self) -> Any:
+        """Return the data; None where they are gone, or cannot be referred to weakly."""
+        return None if self._reference is None else self._reference()
+
+    def is_same(self, other: EvaluatedData) -> bool:
+        """Say whether it is the same object, as far as that can be told of two that may be gone."""
+        return self.key == other.key and self.get() is other.get()
+
+
+@dataclass(eq=False)
+class Prediction:
+    """A prediction that a recorded model has made."""
+
+    run: ActiveRun
+    data: EvaluatedData
+    rows: int = 0
+    step: int = 1
+    sample: NDArray[Any] | None = None
+    # The labels that the sample stands for, and their divisions: found when they are first asked for.
+    labels: list[tuple[NDArray[Any], NDArray[Any]]] | None = field(default=None, repr=False)
+
+
+_turn: Final = threading.RLock()
+# By the ids of the objects that own the memory; an entry goes with its object.
+_owners: Final[dict[int, tuple[weakref.ref[Any], Prediction]]] = {}
+_recent: Final[deque[Prediction]] = deque(maxlen=REMEMBERED)
+
+
+def note_predictions(model: Any, data: Any, result: Any, frame: FrameType | None) -> None:
+    """Note what a model has predicted, so that metrics of it can be attributed to the model's run.
+
+    For whichever framework: call it after a prediction of the user's own, with what the user is about to be given.
+    It reads a few thousand values at most, and keeps neither the model nor the data nor the result alive.
+
+    Args:
+        model: as it was given to ``attribute_model``; for one of no known run nothing is done.
+        data: what it has predicted for.
+        result: an array, a data frame, or a list of them, rows first; anything else is passed over.
+        frame: where to look for the name that the user has for the data: the present frame will do.
+    """
+    run = run_of_model(model)
+    if run is None or result is model or result is data:
+        return
+    caller = users_frame(frame)
+    evaluated = EvaluatedData(data, None if caller is None else name_in(caller, data))
+    parts = result[:_MOST_OUTPUTS] if type(result) in (list, tuple) else (result,)
+    for part in parts:
+        _note(run, evaluated, data, part)
+
+
+def find_prediction(value: Any) -> Prediction | None:
+    """Return the prediction that a value is, or was derived from; None where it is not known for one."""
+    if not _owners and not _recent:
+        return _find_labels_of_model(value)
+    owner = _owner(value)
+    found = _owners.get(id(owner))
+    if found is not None and found[0]() is owner:
+        return found[1]
+    return _find_labels_of_model(value) or _find_by_content(value)
+
+
+def _note(run: ActiveRun, evaluated: EvaluatedData, data: Any, part: Any) -> None:
+    owner = _owner(part)
+    if owner is _owner(data):
+        # A part of the data themselves: everything else that is made of them would count as predicted.
+        return
+    prediction = Prediction(run, evaluated)
+    rows = _count_rows(part)
+    if rows is not None and rows >= _LEAST_ROWS:
+        prediction.rows, prediction.step = rows, _choose_step(part, rows)
+        prediction.sample = _take(part, prediction.step)
+    key = id(owner)
+    with _turn:
+        if prediction.sample is not None:
+            _recent.append(prediction)
+        try:
+            reference = weakref.ref(owner, lambda _: _owners.pop(key, None))
+        except TypeError:
+            return
+        _owners[key] = (reference, prediction)
+
+
+def _owner(value: Any) -> Any:
+    """Return the array that owns a value's memory; of what is no array, and stands on none, the value itself."""
+    numpy = sys.modules.get("numpy")
+    if numpy is None:
+        return value
+    # By their types, and not isinstance(), which a lazy proxy answers by making its object.
+    array = value if issubclass(type(value), numpy.ndarray) else _array_of_series(value, numpy)
+    if array is None:
+        return value
+    while issubclass(type(array.base), numpy.ndarray):
+        array = array.base
+    return array
+
+
+def _array_of_series(value: Any, numpy: Any) -> Any:
+    """Return the array that a pandas series or index stands on; None if it stands on none."""
+    if _library(value) != "pandas" or type(value).__name__ not in {"Series", "Index"}:
+        return None
+    return value.to_numpy() if isinstance(value.dtype, numpy.dtype) else None
+
+
+def _library(value: Any) -> str:
+    return type(value).__module__.partition(".")[0]
+
+
+def _find_labels_of_model(value: Any) -> Prediction | None:
+    """Return a clusterer's labels, or the like, as its prediction for data that nobody knows."""
+    owner = _owner(value)
+    for model, run in islice(attributed_models(), _MODELS_SEARCHED):
+        kept = getattr(model, "__dict__", {})
+        for name in _LABELS_OF_MODELS:
+            if (labels := kept.get(name)) is not None and _owner(labels) is owner:
+                return Prediction(run, EvaluatedData(None, None))
+    return None
+
+
+# -- content -----------------------------------------------------------------------------------------------------------
+
+
+def _count_rows(value: Any) -> int | None:
+    """Return how many rows there are in what can be compared by content; None for anything else."""
+    if type(value) in (list, tuple):
+        return len(value)
+    if _library(value) not in {"numpy", "pandas", "polars"}:
+        return None
+    shape = getattr(value, "shape", None)
+    return shape[0] if isinstance(shape, tuple) and len(shape) in (1, 2) else None
+
+
+def _choose_step(value: Any, rows: int) -> int:
+    """Return which of a prediction's rows are kept: every so-many-th."""
+    shape = getattr(value, "shape", (rows,))
+    width = shape[1] if len(shape) > 1 else 1
+    kept = min(_ROWS_KEPT, max(_BYTES_KEPT // (8 * max(width, 1)), 1))
+    if getattr(getattr(value, "dtype", None), "kind", "f") not in _NUMBERS:
+        kept = min(kept, _OBJECTS_KEPT)
+    return -(-rows // kept)
+
+
+def _take(value: Any, step: int) -> NDArray[Any] | None:
+    """Return a copy of every so-many-th row; None where the values are not plain numbers or texts."""
+    import numpy
+
+    if issubclass(type(value), numpy.ndarray):
+        part = numpy.array(numpy.ndarray.view(value, numpy.ndarray)[::step])
+    elif type(value) in (list, tuple):
+        part = _array_of_list(value[::step])
+    elif _library(value) == "pandas":
+        part = numpy.array(value.iloc[::step].to_numpy())
+    else:
+        part = numpy.array(value.gather_every(step).to_numpy())
+    if part is None or part.size > _BYTES_KEPT:
+        return None
+    if part.dtype.kind == "O" and not _SCALARS.issuperset(map(type, part.ravel().tolist())):
+        return None
+    if part.dtype.kind not in _NUMBERS + _TEXTS:
+        return None
+    return part[:, 0] if part.ndim == 2 and part.shape[1] == 1 else part  # noqa: PLR2004  columns
+
+
+def _array_of_list(values: Any) -> NDArray[Any] | None:
+    import numpy
+
+    if _SCALARS.issuperset(map(type, values)):
+        return numpy.array(values) if len(set(map(type, values))) == 1 else None
+    widths = {len(row) if type(row) in (list, tuple) else -1 for row in values}
+    if len(widths) != 1 or widths == {-1}:
+        return None
+    return numpy.array(values) if all({float, int}.issuperset(map(type, row)) for row in values) else None
+
+
+def _find_by_content(value: Any) -> Prediction | None:
+    rows = _count_rows(value)
+    if rows is None or rows < _LEAST_ROWS:
+        return None
+    with _turn:
+        candidates = [one for one in reversed(_recent) if one.rows == rows]
+    taken: dict[int, _Content | None] = {}
+    found: Prediction | None = None
+    for one in candidates:
+        if one.step not in taken:
+            sample = _take(value, one.step)
+            taken[one.step] = None if sample is None or _is_constant(sample) else _Content(sample)
+        content = taken[one.step]
+        if content is None or not content.is_of(one):
+            continue
+        if one.step == 1:
+            return found or one
+        if found is not None and found.run is not one.run:
+            return None
+        found = found or one
+    return found
+
+
+def _is_constant(sample: NDArray[Any]) -> bool:
+    return bool((sample == sample[0]).all())
+
+
+class _Content:
+    """Rows of a value, to be compared with those of predictions."""
+
+    def __init__(self, sample: NDArray[Any]) -> None:
+        self._sample: Final = sample
+        self._division: NDArray[Any] | None = None
+
+    def is_of(self, prediction: Prediction) -> bool:
+        """Say whether these are a prediction's values, one column of them, or labels made of them."""
+        kept, sample = prediction.sample, self._sample
+        if kept is None or len(kept) != len(sample):
+            return False
+        if kept.ndim == sample.ndim:
+            if _are_equal(kept, sample):
+                return True
+        elif kept.ndim > sample.ndim and any(_are_equal(column, sample) for column in kept.T):
+            return True
+        if sample.ndim != 1 or (sample.dtype.kind == "f" and not _are_whole(sample)):
+            return False
+        if prediction.labels is None:
+            prediction.labels = [(labels, _divide(labels)) for labels in _labels(kept)]
+        return any(_are_equal(labels, sample) or self._divides_as(division) for labels, division in prediction.labels)
+
+    def _divides_as(self, division: NDArray[Any]) -> bool:
+        if self._division is None:
+            self._division = _divide(self._sample)
+        return division.size > 0 and self._division.size > 0 and bool((division == self._division).all())
+
+
+def _are_equal(one: NDArray[Any], other: NDArray[Any]) -> bool:
+    import numpy
+
+    if (one.dtype.kind in _NUMBERS) != (other.dtype.kind in _NUMBERS):
+        return False
+    if one.dtype.kind == other.dtype.kind == "f" and one.dtype != other.dtype:
+        narrow = min(one.dtype, other.dtype, key=lambda dtype: dtype.itemsize)
+        one, other = one.astype(narrow), other.astype(narrow)
+    return numpy.array_equal(one, other)
+
+
+def _are_whole(numbers: NDArray[Any]) -> bool:
+    import numpy
+
+    with numpy.errstate(invalid="ignore"):
+        return bool((numbers == numpy.floor(numbers)).all())
+
+
+def _labels(kept: NDArray[Any]) -> Iterator[NDArray[Any]]:
+    """Yield what labels are commonly made of a prediction."""
+    if kept.ndim == 2:  # noqa: PLR2004  a column for each class
+        yield kept.argmax(axis=1)
+        if kept.shape[1] == 2 and kept.dtype.kind == "f":  # noqa: PLR2004  as above
+            yield kept[:, 1] > 0.5  # noqa: PLR2004  even odds
+            yield kept[:, 1] >= 0.5  # noqa: PLR2004  even odds
+    elif kept.dtype.kind == "f" and not _are_whole(kept):
+        yield kept > 0.5  # noqa: PLR2004  even odds
+        yield kept >= 0.5  # noqa: PLR2004  even odds
+        yield kept > 0
+    else:
+        yield kept
+
+
+def _divide(labels: NDArray[Any]) -> NDArray[Any]:
+    """Return the first row of each row's class; nothing where the classes are too many to tell one division by."""
+    import numpy
+
+    _, first, inverse = numpy.unique(labels, return_index=True, return_inverse=True)
+    if not 1 < len(first) <= len(labels) // _ROWS_PER_CLASS:
+        return numpy.empty(0, dtype=numpy.int64)
+    rows: NDArray[Any] = first[inverse]
+    return rows
