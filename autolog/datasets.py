@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from typing import Any, Final
+from typing import Any
 
 from autolog.digests import Part, read
 from autolog.entities import Dataset

@@ -7,10 +7,11 @@ called: https://mlflow.org/docs/latest/python_api/mlflow.sklearn.html#mlflow.skl
 
 from __future__ import annotations
 
+import atexit
 import json
 import threading
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from types import FrameType
 from typing import TYPE_CHECKING, Any, Final
 
@@ -27,6 +28,8 @@ UNKNOWN_DATASET: Final = "unknown_dataset"
 MOST_METRICS: Final = 1000
 """So many metrics of this kind a run takes: who evaluates in a loop does not mean more names than this."""
 
+# The file of the calls is written again when there are so much more of them, one in four, and at the program's end.
+_GROWTH: Final = 4
 _LONGEST_TEXT: Final = 200
 _PLAIN: Final = (str, int, float, bool, type(None))
 
@@ -39,6 +42,8 @@ class _Evaluations:
         self.data: Final[dict[str, list[EvaluatedData]]] = {}
         self.counts: Final[dict[str, int]] = {}
         self.calls: Final[dict[str, str]] = {}
+        # How many metrics there are to be when the file of their calls is written next.
+        self.next_file = 1
 
     def name_data(self, data: EvaluatedData) -> tuple[str, bool]:
         """Return the name of a data set among those of the run, and whether it is new."""
@@ -60,8 +65,10 @@ def _number(name: str, number: int) -> str:
     return name if number == 1 else f"{name}-{number}"
 
 
-# A run that nobody holds any more takes no further metrics.
+# A run that nobody holds any more has no models left.
 _of_runs: Final[weakref.WeakKeyDictionary[ActiveRun, _Evaluations]] = weakref.WeakKeyDictionary()
+# Those with metrics that the file of their calls does not tell of yet.
+_waiting: Final[set[ActiveRun]] = set()
 
 
 def record_evaluation(
@@ -90,12 +97,34 @@ def record_evaluation(
         dataset, is_new = evaluations.name_data(data)
         keys = {evaluations.name_metric(metric, dataset): value for metric, value in metrics.items()}
         evaluations.calls.update(dict.fromkeys(keys, call_text))
-        calls = dict(evaluations.calls)
+        is_due = len(evaluations.calls) >= evaluations.next_file
+        if is_due:
+            evaluations.next_file = len(evaluations.calls) + 1 + len(evaluations.calls) // _GROWTH
+        else:
+            _waiting.add(run)
     run.log_metrics(keys)
-    run.log_content(CALLS_PATH, json.dumps(calls, indent=2).encode())
+    if is_due:
+        _store_calls(run, evaluations)
     if is_new and run.tracking.settings.log_datasets:
         with guard("describing a data set"):
             _describe(run, dataset, data, targets)
+
+
+def _store_calls(run: ActiveRun, evaluations: _Evaluations) -> None:
+    with evaluations.turn:
+        _waiting.discard(run)
+        calls = dict(evaluations.calls)
+    run.log_content(CALLS_PATH, json.dumps(calls, indent=2).encode())
+
+
+def _store_waiting() -> None:
+    for run in list(_waiting):
+        with guard("storing how metrics were called"):
+            _store_calls(run, _of_runs[run])
+
+
+# Before the stores are closed, which is registered earlier and so runs later.
+atexit.register(_store_waiting)
 
 
 def _describe(run: ActiveRun, name: str, data: EvaluatedData, targets: Any) -> None:

@@ -22,6 +22,7 @@ import threading
 import weakref
 from collections import deque
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import islice
 from types import FrameType
@@ -46,6 +47,8 @@ _LEAST_ROWS: Final = 8
 _ROWS_PER_CLASS: Final = 10
 _MOST_OUTPUTS: Final = 64
 _MODELS_SEARCHED: Final = 64
+_EVEN_ODDS: Final = 0.5
+_DOUBLE: Final = 8
 
 _NUMBERS: Final = "biuf"
 _TEXTS: Final = "UO"
@@ -62,11 +65,8 @@ class EvaluatedData:
         self.name: Final = name
         self.key: Final = id(data)
         self._reference: weakref.ref[Any] | None = None
-        try:
+        with suppress(TypeError):  # a list, say
             self._reference = weakref.ref(data)
-        except TypeError:
-            # A list, say.
-            pass
 
     def get(self) -> Any:
         """Return the data; None where they are gone, or cannot be referred to weakly."""
@@ -86,8 +86,9 @@ class Prediction:
     rows: int = 0
     step: int = 1
     sample: NDArray[Any] | None = None
-    # The labels that the sample stands for, and their divisions: found when they are first asked for.
-    labels: list[tuple[NDArray[Any], NDArray[Any]]] | None = field(default=None, repr=False)
+    # Digests of the sample, and of what is commonly made of it: found when they are first asked for,
+    # for comparison with single precision, which all of them are then brought to, and with anything else.
+    forms: dict[bool, frozenset[str]] = field(default_factory=dict, repr=False)
 
 
 _turn: Final = threading.RLock()
@@ -201,8 +202,8 @@ def _count_rows(value: Any) -> int | None:
 
 def _choose_step(value: Any, rows: int) -> int:
     """Return which of a prediction's rows are kept: every so-many-th."""
-    shape = getattr(value, "shape", (rows,))
-    width = shape[1] if len(shape) > 1 else 1
+    shape: tuple[int, ...] = getattr(value, "shape", (rows,))
+    width = shape[-1] if len(shape) > 1 else 1
     kept = min(_ROWS_KEPT, max(_BYTES_KEPT // (8 * max(width, 1)), 1))
     if getattr(getattr(value, "dtype", None), "kind", "f") not in _NUMBERS:
         kept = min(kept, _OBJECTS_KEPT)
@@ -213,6 +214,7 @@ def _take(value: Any, step: int) -> NDArray[Any] | None:
     """Return a copy of every so-many-th row; None where the values are not plain numbers or texts."""
     import numpy
 
+    part: NDArray[Any] | None
     if issubclass(type(value), numpy.ndarray):
         part = numpy.array(numpy.ndarray.view(value, numpy.ndarray)[::step])
     elif type(value) in (list, tuple):
@@ -251,8 +253,7 @@ def _find_by_content(value: Any) -> Prediction | None:
     found: Prediction | None = None
     for one in candidates:
         if one.step not in taken:
-            sample = _take(value, one.step)
-            taken[one.step] = None if sample is None or _is_constant(sample) else _Content(sample)
+            taken[one.step] = _read_content(value, one.step)
         content = taken[one.step]
         if content is None or not content.is_of(one):
             continue
@@ -264,48 +265,68 @@ def _find_by_content(value: Any) -> Prediction | None:
     return found
 
 
-def _is_constant(sample: NDArray[Any]) -> bool:
-    return bool((sample == sample[0]).all())
+def _read_content(value: Any, step: int) -> _Content | None:
+    sample = _take(value, step)
+    # What is the same in every row says nothing of where it comes from.
+    return None if sample is None or (sample == sample[0]).all() else _Content(sample)
 
 
 class _Content:
-    """Rows of a value, to be compared with those of predictions."""
+    """Digests of the rows of a value, to be looked for among those of predictions."""
 
     def __init__(self, sample: NDArray[Any]) -> None:
-        self._sample: Final = sample
-        self._division: NDArray[Any] | None = None
+        self._is_narrow: Final = sample.dtype.kind == "f" and sample.dtype.itemsize < _DOUBLE
+        self._digest: Final = _digest(sample)
+        self._division = ""
+        if sample.ndim == 1 and (sample.dtype.kind != "f" or _are_whole(sample)):
+            self._division = _digest_division(sample)
 
     def is_of(self, prediction: Prediction) -> bool:
         """Say whether these are a prediction's values, one column of them, or labels made of them."""
-        kept, sample = prediction.sample, self._sample
-        if kept is None or len(kept) != len(sample):
-            return False
-        if kept.ndim == sample.ndim:
-            if _are_equal(kept, sample):
-                return True
-        elif kept.ndim > sample.ndim and any(_are_equal(column, sample) for column in kept.T):
-            return True
-        if sample.ndim != 1 or (sample.dtype.kind == "f" and not _are_whole(sample)):
-            return False
-        if prediction.labels is None:
-            prediction.labels = [(labels, _divide(labels)) for labels in _labels(kept)]
-        return any(_are_equal(labels, sample) or self._divides_as(division) for labels, division in prediction.labels)
-
-    def _divides_as(self, division: NDArray[Any]) -> bool:
-        if self._division is None:
-            self._division = _divide(self._sample)
-        return division.size > 0 and self._division.size > 0 and bool((division == self._division).all())
+        if (forms := prediction.forms.get(self._is_narrow)) is None:
+            forms = prediction.forms[self._is_narrow] = _find_forms(prediction.sample, narrow=self._is_narrow)
+        return self._digest in forms or self._division in forms
 
 
-def _are_equal(one: NDArray[Any], other: NDArray[Any]) -> bool:
+def _find_forms(kept: NDArray[Any] | None, *, narrow: bool) -> frozenset[str]:
+    """Return the digests of what a prediction is commonly made into."""
+    if kept is None:
+        return frozenset()
+    if narrow and kept.dtype.kind == "f":
+        kept = kept.astype("f4")
+    labels = list(_labels(kept))
+    values = [kept, *(kept.T if kept.ndim == 2 else ()), *labels]  # noqa: PLR2004  columns
+    return frozenset(filter(None, (*map(_digest, values), *map(_digest_division, labels))))
+
+
+def _digest(values: NDArray[Any]) -> str:
+    """Return a digest that is the same for equal numbers of any type, and for equal texts; nothing for a mixture."""
+    import xxhash
+
+    if values.dtype.kind not in _NUMBERS:
+        items = values.ravel().tolist()
+        if all(type(item) is str for item in items):
+            return xxhash.xxh3_128_hexdigest("\x1f".join(items).encode(errors="surrogatepass"))
+        if any(type(item) is str for item in items):
+            return ""
+    # Minus zero becomes zero.
+    numbers = values.astype("f8") + 0.0
+    return xxhash.xxh3_128_hexdigest(numbers.tobytes(), seed=numbers.ndim)
+
+
+def _digest_division(labels: NDArray[Any]) -> str:
+    """Return a digest of which rows are of one class, under whatever name.
+
+    There is none where the classes are too many for a coincidence to be out of the question.
+    """
     import numpy
+    import xxhash
 
-    if (one.dtype.kind in _NUMBERS) != (other.dtype.kind in _NUMBERS):
-        return False
-    if one.dtype.kind == other.dtype.kind == "f" and one.dtype != other.dtype:
-        narrow = min(one.dtype, other.dtype, key=lambda dtype: dtype.itemsize)
-        one, other = one.astype(narrow), other.astype(narrow)
-    return numpy.array_equal(one, other)
+    _, first, inverse = numpy.unique(labels, return_index=True, return_inverse=True)
+    if not 1 < len(first) <= len(labels) // _ROWS_PER_CLASS:
+        return ""
+    # A class is named by the first row of it.
+    return "division " + xxhash.xxh3_128_hexdigest(first[inverse].astype("i8").tobytes())
 
 
 def _are_whole(numbers: NDArray[Any]) -> bool:
@@ -320,22 +341,11 @@ def _labels(kept: NDArray[Any]) -> Iterator[NDArray[Any]]:
     if kept.ndim == 2:  # noqa: PLR2004  a column for each class
         yield kept.argmax(axis=1)
         if kept.shape[1] == 2 and kept.dtype.kind == "f":  # noqa: PLR2004  as above
-            yield kept[:, 1] > 0.5  # noqa: PLR2004  even odds
-            yield kept[:, 1] >= 0.5  # noqa: PLR2004  even odds
+            yield kept[:, 1] > _EVEN_ODDS
+            yield kept[:, 1] >= _EVEN_ODDS
     elif kept.dtype.kind == "f" and not _are_whole(kept):
-        yield kept > 0.5  # noqa: PLR2004  even odds
-        yield kept >= 0.5  # noqa: PLR2004  even odds
+        yield kept > _EVEN_ODDS
+        yield kept >= _EVEN_ODDS
         yield kept > 0
     else:
         yield kept
-
-
-def _divide(labels: NDArray[Any]) -> NDArray[Any]:
-    """Return the first row of each row's class; nothing where the classes are too many to tell one division by."""
-    import numpy
-
-    _, first, inverse = numpy.unique(labels, return_index=True, return_inverse=True)
-    if not 1 < len(first) <= len(labels) // _ROWS_PER_CLASS:
-        return numpy.empty(0, dtype=numpy.int64)
-    rows: NDArray[Any] = first[inverse]
-    return rows

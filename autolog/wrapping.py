@@ -85,7 +85,9 @@ def patch(module: ModuleType, path: str, around: Around) -> list[Patch]:
     if path.startswith("*"):
         excepted = set(re.findall(r"\w+", path.partition(" except ")[2]))
         public = ((name, vars(module).get(name)) for name in module.__all__ if name not in excepted)
-        return [_patch_function(module, name, value, around) for name, value in public if isinstance(value, FunctionType)]
+        return [
+            _patch_function(module, name, value, around) for name, value in public if isinstance(value, FunctionType)
+        ]
     parent_path, _, name = path.rpartition(".")
     if parent_path.endswith("+"):
         return [SubclassPatch(getattr(module, parent_path[:-1]), name, around)]
