@@ -15,7 +15,7 @@ _LIBRARIES: Final = tuple(
 )
 # It stands for what a user would write.
 _DEMO: Final = "autolog.demo"
-# The file name of ``rerouting``'s code.
+# The name of ``rerouting``'s code.
 _CODE_AROUND_CALLS: Final = "<autolog>"
 
 
@@ -38,7 +38,10 @@ def users_frame(frame: FrameType | None) -> FrameType | None:
     for _ in range(_FRAMES_SEARCHED):
         if frame is None:
             return None
-        if not _is_library(frame.f_code.co_filename, str(frame.f_globals.get("__name__", ""))):
+        code = frame.f_code
+        if code.co_name != _CODE_AROUND_CALLS and not _is_library(
+            code.co_filename, str(frame.f_globals.get("__name__", ""))
+        ):
             return frame
         frame = frame.f_back
     return None
@@ -49,7 +52,7 @@ def calling_package(frame: FrameType | None) -> str:
     while frame is not None:
         module = str(frame.f_globals.get("__name__", ""))
         package = module.partition(".")[0]
-        if frame.f_code.co_filename != _CODE_AROUND_CALLS and (package != "autolog" or module == _DEMO):
+        if frame.f_code.co_name != _CODE_AROUND_CALLS and (package != "autolog" or module == _DEMO):
             return package
         frame = frame.f_back
     return ""
@@ -81,7 +84,6 @@ def _is_library(file: str, module: str) -> bool:
         return False
     return (
         module.partition(".")[0] == "autolog"
-        or file == _CODE_AROUND_CALLS
         or file.startswith(("<frozen ", *_LIBRARIES))
         or "site-packages" in file
         or "dist-packages" in file

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import copy
+import fnmatch
 import functools
-import re
 import sys
 import threading
 import weakref
@@ -15,7 +15,7 @@ from typing import Any, Final, Protocol
 import wrapt
 
 from autolog.guard import guard
-from autolog.rerouting import Rerouting, is_reroutable
+from autolog.rerouting import After, Rerouting, is_reroutable
 from autolog.training import inherit_training
 
 # (wrapped function, instance or None, args, kwargs) -> result, as wrapt calls it
@@ -72,8 +72,7 @@ def patch(module: ModuleType, path: str, around: Around) -> list[Patch]:
 
     Args:
         module: where the target lives.
-        path: ``function``, ``Class.method``, ``Class+.method``, or ``*`` for the functions in the module's ``__all__``,
-            less those named in ``* except one, two``.
+        path: ``function``, ``Class.method``, ``Class+.method``, or ``*`` for the functions in the module's ``__all__``.
         around: called instead.
 
     Returns:
@@ -82,12 +81,9 @@ def patch(module: ModuleType, path: str, around: Around) -> list[Patch]:
     Raises:
         AttributeError: the module has no such thing.
     """
-    if path.startswith("*"):
-        excepted = set(re.findall(r"\w+", path.partition(" except ")[2]))
-        public = ((name, vars(module).get(name)) for name in module.__all__ if name not in excepted)
-        return [
-            _patch_function(module, name, value, around) for name, value in public if isinstance(value, FunctionType)
-        ]
+    if path == "*":
+        public = ((name, vars(module).get(name)) for name in module.__all__)
+        return [AttributePatch(module, name, around) for name, value in public if isinstance(value, FunctionType)]
     parent_path, _, name = path.rpartition(".")
     if parent_path.endswith("+"):
         return [SubclassPatch(getattr(module, parent_path[:-1]), name, around)]
@@ -97,8 +93,23 @@ def patch(module: ModuleType, path: str, around: Around) -> list[Patch]:
     return [AttributePatch(parent, name, around)]
 
 
-def _patch_function(module: ModuleType, name: str, function: FunctionType, around: Around) -> Patch:
-    return Rerouting(function, around) if is_reroutable(function) else AttributePatch(module, name, around)
+def reroute(module: ModuleType, path: str, after: After) -> list[Patch]:
+    """Have functions of a module followed by another, while they stay the objects that they are.
+
+    Args:
+        module: where they live.
+        path: a name, or a pattern such as ``*`` or ``read_*`` for names in the module's ``__all__``,
+            less those in ``* except one, two``.
+        after: called when one of them has returned.
+
+    Returns:
+        What takes it back.
+    """
+    pattern, _, excepted = path.partition(" except ")
+    names = [name for name in fnmatch.filter(module.__all__, pattern) if name not in excepted.split(", ")]
+    # Only what the module has without being asked: a lazy one would import for it.
+    found = [vars(module).get(name) for name in names]
+    return [Rerouting(function, after) for function in found if is_reroutable(function)]
 
 
 def patch_aliases(patches: Sequence[Patch]) -> Patch:

@@ -36,7 +36,7 @@ def observe_scores(sklearn: Integration) -> None:
     sklearn.observe("sklearn.metrics._scorer:_BaseScorer+.__call__")(scorer)
     sklearn.observe("sklearn.metrics._scorer:_MultimetricScorer.__call__")(scorers)
     sklearn.observe("sklearn.metrics._scorer:_PassthroughScorer.__call__")(passthrough_scorer)
-    sklearn.observe(f"sklearn.metrics:* except {_NO_METRICS}")(metric)
+    sklearn.follow(f"sklearn.metrics:* except {_NO_METRICS}")(metric)
 
 
 def predict(call: Call) -> Hook:
@@ -78,9 +78,8 @@ def passthrough_scorer(call: Call) -> Hook:
     _record_scorer(call, {f"{type(estimator).__name__}_score": call.result})
 
 
-def metric(call: Call) -> Hook:
+def metric(call: Call) -> None:
     """Log a metric to the run whose model has made the predictions in it."""
-    yield
     if not _is_number(call.result):
         return
     names, place = _parameters(call.function)
