@@ -8,7 +8,8 @@ from typing import Any
 
 from autolog.digests import Part, read
 from autolog.entities import Dataset
-from autolog.redaction import redact_url
+from autolog.redaction import redact_text, redact_url
+from autolog.sources import Source, digest_file, find_source
 
 
 def describe(data: Any, targets: Any = None, *, name: str = "dataset", source: str | None = None) -> Dataset:
@@ -21,14 +22,19 @@ def describe(data: Any, targets: Any = None, *, name: str = "dataset", source: s
         data: the features.
         targets: what is to be predicted, if it is kept apart from the features.
         name: the data set's name.
-        source: the path or URL that it came from; without one the program itself is its source.
+        source: the path or URL that it came from; without one it is what is known of where the features were loaded
+            from (see ``sources``), and else the program itself.
     """
     import xxhash
 
     digest = xxhash.xxh3_64()
     features = read(data, digest)
     labels = None if targets is None else read(targets, digest)
-    origin = {} if source is None else _describe_source(source)
+    if source is not None:
+        origin = _describe_source(source)
+    else:
+        known = find_source(data)
+        origin = {} if known is None else _describe_loaded(known)
     return Dataset(
         name=name,
         digest=digest.hexdigest(),
@@ -36,6 +42,18 @@ def describe(data: Any, targets: Any = None, *, name: str = "dataset", source: s
         profile=_profile(features, labels),
         **origin,
     )
+
+
+def _describe_loaded(source: Source) -> dict[str, str]:
+    """Return a source in MLflow's form: of what has a place, with the loader and the file's digest beside it."""
+    facts = {"loader": source.loader, **{name: redact_text(text) for name, text in source.arguments.items()}}
+    if source.location is None:
+        tags = {f"autolog.dataset.{name}": text for name, text in facts.items()}
+        return {"source_type": "code", "source": json.dumps({"tags": tags})}
+    origin = _describe_source(source.location)
+    digest = digest_file(source.location)
+    described = {**json.loads(origin["source"]), **facts, **({} if digest is None else {"digest": digest})}
+    return {**origin, "source": json.dumps(described)}
 
 
 def _describe_source(source: str) -> dict[str, str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import inspect
 import logging
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from types import ModuleType
@@ -201,29 +201,32 @@ class Integration:
     def _patch(self, module: ModuleType) -> None:
         if not self.live:
             return
+        patches: list[Patch] = []
+        for one in self._hooks:
+            if one.target.module == module.__name__:
+                with guard(f"hooking {one.target.module}:{one.target.path}"):
+                    try:
+                        patches += self._hook(module, one)
+                    except AttributeError:
+                        # Another version of the framework, in which it is elsewhere or not at all.
+                        logger.debug("%s:%s is not there, and is not hooked", one.target.module, one.target.path)
+        self._patches += patches
+        if any(not one.follows for one in self._hooks):
+            with guard(f"hooking what was imported by name from {module.__name__}"):
+                from autolog import wrapping
+
+                self._patches.append(wrapping.patch_aliases(patches))
+
+    def _hook(self, module: ModuleType, one: _Registration) -> Sequence[Patch]:
+        where = f"the hook of {one.target.module}:{one.target.path}"
+        if one.follows:
+            from autolog.rerouting import reroute
+
+            return reroute(module, one.target.path, functools.partial(_after, self, one, where))
         from autolog import wrapping  # brings wrapt, which is slow to import: only once a framework is there
 
         _threads.watch(self.name)
-        patches = []
-        for one in self._hooks:
-            target = one.target
-            if target.module == module.__name__:
-                where = f"the hook of {target.module}:{target.path}"
-                with guard(f"hooking {target.module}:{target.path}"):
-                    try:
-                        if one.follows:
-                            patches += wrapping.reroute(
-                                module, target.path, functools.partial(_after, self, one, where)
-                            )
-                        else:
-                            around = functools.partial(_around, self, one, where)
-                            patches += wrapping.patch(module, target.path, around)
-                    except AttributeError:
-                        # Another version of the framework, in which it is elsewhere or not at all.
-                        logger.debug("%s:%s is not there, and is not hooked", target.module, target.path)
-        self._patches += patches
-        with guard(f"hooking what was imported by name from {module.__name__}"):
-            self._patches.append(wrapping.patch_aliases(patches))
+        return wrapping.patch(module, one.target.path, functools.partial(_around, self, one, where))
 
 
 class _ThreadWatch:

@@ -17,7 +17,6 @@ Neither predictions nor data are kept alive. What is kept are rows of the latest
 
 from __future__ import annotations
 
-import sys
 import threading
 import weakref
 from collections import deque
@@ -28,6 +27,7 @@ from itertools import islice
 from types import FrameType
 from typing import TYPE_CHECKING, Any, Final
 
+from autolog.arrays import library, owner_of
 from autolog.attribution import attributed_models, run_of_model
 from autolog.callers import name_in, users_frame
 
@@ -123,7 +123,7 @@ def find_prediction(value: Any) -> Prediction | None:
     """Return the prediction that a value is, or was derived from; None where it is not known for one."""
     if not _owners and not _recent:
         return _find_labels_of_model(value)
-    owner = _owner(value)
+    owner = owner_of(value)
     found = _owners.get(id(owner))
     if found is not None and found[0]() is owner:
         return found[1]
@@ -131,8 +131,8 @@ def find_prediction(value: Any) -> Prediction | None:
 
 
 def _note(run: ActiveRun, evaluated: EvaluatedData, data: Any, part: Any) -> None:
-    owner = _owner(part)
-    if owner is _owner(data):
+    owner = owner_of(part)
+    if owner is owner_of(data):
         # A part of the data themselves: everything else that is made of them would count as predicted.
         return
     prediction = Prediction(run, evaluated)
@@ -151,38 +151,13 @@ def _note(run: ActiveRun, evaluated: EvaluatedData, data: Any, part: Any) -> Non
         _owners[key] = (reference, prediction)
 
 
-def _owner(value: Any) -> Any:
-    """Return the array that owns a value's memory; of what is no array, and stands on none, the value itself."""
-    numpy = sys.modules.get("numpy")
-    if numpy is None:
-        return value
-    # By their types, and not isinstance(), which a lazy proxy answers by making its object.
-    array = value if issubclass(type(value), numpy.ndarray) else _array_of_series(value, numpy)
-    if array is None:
-        return value
-    while issubclass(type(array.base), numpy.ndarray):
-        array = array.base
-    return array
-
-
-def _array_of_series(value: Any, numpy: Any) -> Any:
-    """Return the array that a pandas series or index stands on; None if it stands on none."""
-    if _library(value) != "pandas" or type(value).__name__ not in {"Series", "Index"}:
-        return None
-    return value.to_numpy() if isinstance(value.dtype, numpy.dtype) else None
-
-
-def _library(value: Any) -> str:
-    return type(value).__module__.partition(".")[0]
-
-
 def _find_labels_of_model(value: Any) -> Prediction | None:
     """Return a clusterer's labels, or the like, as its prediction for data that nobody knows."""
-    owner = _owner(value)
+    owner = owner_of(value)
     for model, run in islice(attributed_models(), _MODELS_SEARCHED):
         kept = getattr(model, "__dict__", {})
         for name in _LABELS_OF_MODELS:
-            if (labels := kept.get(name)) is not None and _owner(labels) is owner:
+            if (labels := kept.get(name)) is not None and owner_of(labels) is owner:
                 return Prediction(run, EvaluatedData(None, None))
     return None
 
@@ -194,7 +169,7 @@ def _count_rows(value: Any) -> int | None:
     """Return how many rows there are in what can be compared by content; None for anything else."""
     if type(value) in (list, tuple):
         return len(value)
-    if _library(value) not in {"numpy", "pandas", "polars"}:
+    if library(value) not in {"numpy", "pandas", "polars"}:
         return None
     shape = getattr(value, "shape", None)
     return shape[0] if isinstance(shape, tuple) and len(shape) in (1, 2) else None
@@ -219,7 +194,7 @@ def _take(value: Any, step: int) -> NDArray[Any] | None:
         part = numpy.array(numpy.ndarray.view(value, numpy.ndarray)[::step])
     elif type(value) in (list, tuple):
         part = _array_of_list(value[::step])
-    elif _library(value) == "pandas":
+    elif library(value) == "pandas":
         part = numpy.array(value.iloc[::step].to_numpy())
     else:
         part = numpy.array(value.gather_every(step).to_numpy())

@@ -12,11 +12,12 @@ is for the user.
 
 from __future__ import annotations
 
+import fnmatch
 import functools
 import inspect
 from collections.abc import Callable
-from types import CodeType, FunctionType
-from typing import Any, Final
+from types import CodeType, FunctionType, ModuleType
+from typing import Any, Final, TypeGuard
 
 # (original function, result, args, kwargs); it must not raise
 After = Callable[[Callable[..., Any], Any, tuple[Any, ...], dict[str, Any]], object]
@@ -32,9 +33,31 @@ _ORIGINAL: Final = 602_214_076
 _AFTER: Final = 662_607_015
 
 
-def is_reroutable(function: Any) -> bool:
+def is_reroutable(function: object) -> TypeGuard[FunctionType]:
     """Say whether something is a function in Python, and one that runs from its call to its return."""
     return type(function) is FunctionType and not function.__code__.co_flags & _RESUMED
+
+
+def reroute(module: ModuleType, path: str, after: After) -> list[Rerouting]:
+    """Have functions of a module followed by another, while they stay the objects that they are.
+
+    Args:
+        module: where they live.
+        path: a name, or a pattern such as ``*`` or ``read_*`` for names in the module's ``__all__``,
+            less those in ``* except one, two``.
+        after: called when one of them has returned.
+
+    Returns:
+        What takes it back, one for each function.
+
+    Raises:
+        AttributeError: the module does not say which names are public.
+    """
+    pattern, _, excepted = path.partition(" except ")
+    names = [name for name in fnmatch.filter(module.__all__, pattern) if name not in excepted.split(", ")]
+    # Only what the module has without being asked: a lazy one would import for it.
+    found = [vars(module).get(name) for name in names]
+    return [Rerouting(function, after) for function in found if is_reroutable(function)]
 
 
 class Rerouting:

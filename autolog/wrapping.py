@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import fnmatch
 import functools
 import sys
 import threading
@@ -15,7 +14,6 @@ from typing import Any, Final, Protocol
 import wrapt
 
 from autolog.guard import guard
-from autolog.rerouting import After, Rerouting, is_reroutable
 from autolog.training import inherit_training
 
 # (wrapped function, instance or None, args, kwargs) -> result, as wrapt calls it
@@ -91,25 +89,6 @@ def patch(module: ModuleType, path: str, around: Around) -> list[Patch]:
     for part in filter(None, parent_path.split(".")):
         parent = getattr(parent, part)
     return [AttributePatch(parent, name, around)]
-
-
-def reroute(module: ModuleType, path: str, after: After) -> list[Patch]:
-    """Have functions of a module followed by another, while they stay the objects that they are.
-
-    Args:
-        module: where they live.
-        path: a name, or a pattern such as ``*`` or ``read_*`` for names in the module's ``__all__``,
-            less those in ``* except one, two``.
-        after: called when one of them has returned.
-
-    Returns:
-        What takes it back.
-    """
-    pattern, _, excepted = path.partition(" except ")
-    names = [name for name in fnmatch.filter(module.__all__, pattern) if name not in excepted.split(", ")]
-    # Only what the module has without being asked: a lazy one would import for it.
-    found = [vars(module).get(name) for name in names]
-    return [Rerouting(function, after) for function in found if is_reroutable(function)]
 
 
 def patch_aliases(patches: Sequence[Patch]) -> Patch:

@@ -15,6 +15,7 @@ from autolog.hooks import Integration
 
 INTEGRATIONS: dict[str, str] = {
     "sklearn": "autolog.integrations.sklearn:sklearn",
+    "loaders": "autolog.integrations.loaders:loaders",
 }
 
 
