@@ -43,6 +43,7 @@ _BYTES_KEPT: Final = 64 << 10
 _OBJECTS_KEPT: Final = 512
 # Fewer rows than this are alike by chance.
 _LEAST_ROWS: Final = 8
+_LEAST_SAMPLED: Final = 256
 # Labels under other names are the same division into classes; so many rows for each class make that no accident.
 _ROWS_PER_CLASS: Final = 10
 _MOST_OUTPUTS: Final = 64
@@ -138,8 +139,9 @@ def _note(run: ActiveRun, evaluated: EvaluatedData, data: Any, part: Any) -> Non
     prediction = Prediction(run, evaluated)
     rows = _count_rows(part)
     if rows is not None and rows >= _LEAST_ROWS:
-        prediction.rows, prediction.step = rows, _choose_step(part, rows)
-        prediction.sample = _take(part, prediction.step)
+        step = _choose_step(part, rows)
+        if rows // step >= min(rows, _LEAST_SAMPLED):
+            prediction.rows, prediction.step, prediction.sample = rows, step, _take(part, step)
     key = id(owner)
     with _turn:
         if prediction.sample is not None:

@@ -53,7 +53,7 @@ PANDAS: dict[str, Callable[[pd.DataFrame], Any]] = {
     "without a column": lambda df: df.drop(columns="where"),
     "a copy": lambda df: df.copy(),
     "with one more column": lambda df: df.assign(more=1),
-    "encoded": lambda df: pd.get_dummies(df),
+    "encoded": pd.get_dummies,
     "filled": lambda df: df.fillna({"age": 0}),
     "an array": lambda df: df[["rooms", "floor"]].to_numpy(),
     "an array of another type": lambda df: np.asarray(df[["rooms", "floor"]], dtype=np.float32),
