@@ -39,6 +39,9 @@ class Settings(Struct, frozen=True, kw_only=True):
     exit_timeout: float = 10.0
     spool_limit: int = 10 * 2**30
     writer: Literal["thread", "process"] = "thread"
+    training_metrics_rows: int = 10_000
+    search_children: int | None = None
+    permutation_importances: bool = False
 
 
 def load_settings(**arguments: Any) -> Settings:
@@ -135,6 +138,12 @@ def _parse_seconds(text: str) -> float:
     return seconds
 
 
+def _parse_count(text: str) -> int:
+    if (count := int(text)) < 0:
+        raise ValueError(text)
+    return count
+
+
 def _parse_writer(text: str) -> Literal["thread", "process"]:
     if text not in {"thread", "process"}:
         raise ValueError(text)
@@ -162,4 +171,7 @@ _VARIABLES = (
     ("exit_timeout", "AUTOLOG_EXIT_TIMEOUT", _parse_seconds, "a number of seconds, zero or more"),
     ("spool_limit", "AUTOLOG_SPOOL_LIMIT", int, "a whole number of bytes"),
     ("writer", "AUTOLOG_WRITER", _parse_writer, "thread or process"),
+    ("training_metrics_rows", "AUTOLOG_TRAINING_METRICS_ROWS", _parse_count, "a whole number, zero or more"),
+    ("search_children", "AUTOLOG_SEARCH_CHILDREN", _parse_count, "a whole number, zero or more"),
+    ("permutation_importances", "AUTOLOG_PERMUTATION_IMPORTANCES", _parse_switch, _SWITCH),
 )

@@ -6,13 +6,13 @@ import atexit
 import os
 import time
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from autolog import tracking
 from autolog.entities import LifecycleStage, RunStatus
 from autolog.errors import InvalidState, NotFound
-from autolog.events import RunCreated
+from autolog.events import RunCreated, RunUpdated
 from autolog.guard import guard
 from autolog.names import invent_name
 from autolog.run import PARENT_TAG, RUN_NAME_TAG, ActiveRun, active_run, current_user
@@ -134,6 +134,57 @@ def _make_run(
         tags=texts,
     )
     return run
+
+
+def record_child(
+    parent: ActiveRun,
+    *,
+    name: str,
+    tags: Mapping[str, str],
+    params: Mapping[str, str],
+    metrics: Iterable[tuple[str, float, int]],
+    start_time: int,
+    end_time: int,
+    status: RunStatus,
+) -> str:
+    """Record at once a run that is over: one part of many of what its parent did.
+
+    Nothing is observed of it, and nobody holds a handle on it; thousands may be recorded in a second.
+
+    Args:
+        parent: the run that it is a child of.
+        name: the run's name.
+        tags: its tags.
+        params: its params.
+        metrics: names, values and steps; all points have the time of its end.
+        start_time: milliseconds since the epoch.
+        end_time: the same.
+        status: how it ended.
+
+    Returns:
+        The run's id.
+    """
+    where = parent.experiment if parent.experiment.experiment_id else tracking.current_experiment()
+    to = parent.tracking
+    to.announce(where)
+    run = ActiveRun(os.urandom(16).hex(), where, to, name=name, parent_run_id=parent.run_id, start_time=start_time)
+    created = RunCreated(
+        run_id=run.run_id,
+        experiment_id=where.experiment_id,
+        experiment_name=where.name,
+        run_name=name,
+        start_time=start_time,
+        user_id=parent.created.user_id if parent.created is not None else current_user(),
+        # Not RUNNING for a moment: a process that is killed here would leave it to be closed by others.
+        status=status,
+        tags={**to.settings.tags, **tags, RUN_NAME_TAG: name, PARENT_TAG: parent.run_id},
+    )
+    to.recorder.record(created, owns_run=False)
+    run.log_params(params)
+    for key, value, step in metrics:
+        run.log_metric(key, value, step, end_time)
+    to.recorder.record(RunUpdated(run_id=run.run_id, status=status, end_time=end_time), owns_run=False)
+    return run.run_id
 
 
 def resume_run(run_id: str, patience: float = 0.0) -> ActiveRun:

@@ -24,6 +24,7 @@ class Training:
         self.over = False
         self.run: ActiveRun | None = None
         self._owns_run = False
+        self._activated = False
         self._token: Token[Training | None] | None = None
 
     def __enter__(self) -> Training:
@@ -32,7 +33,7 @@ class Training:
 
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
         self.over = True
-        if self._owns_run and self.run is not None and not self.run.has_ended:
+        if self._activated:
             # Ctrl-C has struck in the hook itself.
             self.end(error)
         if self._token is not None:
@@ -57,28 +58,44 @@ class Training:
         parent = active.run_id if active is not None else None
         self._owns_run = True
         self.run = begin_run(name=name, parent_run_id=parent, tags={"mlflow.autologging": integration, **tags})
+        self._activated = True
         activate(self.run)
         return self.run
 
+    def join(self, run: ActiveRun) -> None:
+        """Record this training in a run that somebody else ends: one call of a stream that has a run of its own.
+
+        Args:
+            run: is the active one until the training ends.
+        """
+        self.run = run
+        if active_run() is not run:
+            self._activated = True
+            activate(run)
+
     def end(self, error: BaseException | None) -> None:
         """End the run, if this training began it."""
-        if self._owns_run and self.run is not None:
+        if self.run is None:
+            return
+        if self._activated:
+            self._activated = False
             deactivate(self.run)
+        if self._owns_run:
             self.run.end(RunStatus.FINISHED if error is None else RunStatus.FAILED, error)
-        elif self.run is not None and error is not None:
+        elif error is not None and not self.run.has_ended:
             self.run.set_tag("autolog.training.exception", type(error).__name__)
 
 
 _current: ContextVar[Training | None] = ContextVar("autolog_training", default=None)
-# A new thread starts with an empty context: this says which training it was started in.
-_of_thread: Final[weakref.WeakKeyDictionary[threading.Thread, Training]] = weakref.WeakKeyDictionary()
+# A new thread starts with an empty context: this says which training it was started in, and whether in silence.
+_of_thread: Final[weakref.WeakKeyDictionary[threading.Thread, tuple[Training, bool]]] = weakref.WeakKeyDictionary()
 
 
 def current_training() -> Training | None:
     """Return the training that this code runs inside of, also in the threads that it has started."""
     training = _current.get()
     if training is None and _of_thread:
-        training = _of_thread.get(threading.current_thread())
+        training, _ = _of_thread.get(threading.current_thread(), (None, False))
     return training if training is not None and not training.over else None
 
 
@@ -96,12 +113,18 @@ def silence() -> Iterator[None]:
 
 
 def is_silenced() -> bool:
-    """Say whether what is trained here is only a part of something that is recorded as a whole."""
-    return _silenced.get()
+    """Say whether what is trained here is only a part of something that is recorded as a whole.
+
+    A thread that was started in silence stays silent, as long as the training goes on that it was started in.
+    """
+    if _silenced.get():
+        return True
+    training, silent = _of_thread.get(threading.current_thread(), (None, False)) if _of_thread else (None, False)
+    return silent and training is not None and not training.over
 
 
 def inherit_training(thread: threading.Thread) -> None:
     """Note that a thread is being started inside the present training, if there is one."""
     training = current_training()
     if training is not None:
-        _of_thread[thread] = training
+        _of_thread[thread] = (training, is_silenced())

@@ -1,19 +1,16 @@
-"""Record the fit of every scikit-learn estimator: params, training metrics, data sets, outcome."""
+"""Record every training with scikit-learn: which calls make a run, and what is recorded around them.
+
+What is recorded is the business of the modules beside this one, which are imported with the first training.
+"""
 
 from __future__ import annotations
 
-import sys
-import types
-from collections.abc import Iterator, Mapping
+import time
+from contextlib import nullcontext
 from typing import Any, Final
 
-from autolog.entities import Dataset, DatasetInput, InputTag
-from autolog.guard import guard
 from autolog.hooks import Call, Hook, Integration
-from autolog.run import ActiveRun
-from autolog.trust import is_known_code
-
-_PLAIN: Final = (str, int, float, bool, bytes, complex, type(None))
+from autolog.training import silence
 
 sklearn: Final = Integration("sklearn", requires="scikit-learn>=1.4")
 
@@ -26,14 +23,6 @@ _PREPARATION: Final = (
     "sklearn.compose._column_transformer.",
 )
 
-# What a fit leaves behind in one number, under MLflow's name where it has one.
-_RESULTS: Final = {
-    "best_score_": "best_cv_score",
-    "inertia_": "inertia",
-    "n_iter_": "n_iter",
-    "oob_score_": "oob_score",
-}
-
 
 @sklearn.around(
     "sklearn.base:BaseEstimator+.fit",
@@ -42,32 +31,55 @@ _RESULTS: Final = {
 )
 def fit(call: Call) -> Hook:
     """Record the outermost fit: params and data before it, what came of it after."""
-    estimator = call.instance if call.instance is not None else call.args[0]
-    cls = type(estimator)
-    full_name = f"{cls.__module__}.{cls.__qualname__}"
-    if full_name.startswith(_PREPARATION):
+    estimator = _estimator_of(call)
+    if _prepares_data(estimator):
         yield
         return
-    run = call.begin(name_run(estimator), estimator_name=cls.__name__, estimator_class=full_name)
-    with guard("recording params"):
-        log_params(run, cls.__name__, describe_params(estimator))
-    features, targets = call.argument("X"), call.argument("y")
-    if features is not None and run.tracking.settings.log_datasets:
-        with guard("describing a data set"):
-            run.log_inputs([describe_input(features, targets)])
-    yield
-    if call.error is not None:
-        return
-    with guard("recording results"):
-        log_results(run, estimator)
-    weights = call.argument("sample_weight")
-    with guard("computing training metrics"):
-        from autolog.integrations.sklearn_metrics import training_metrics
+    from autolog.integrations.sklearn_fits import log_beginning, log_end
+    from autolog.integrations.sklearn_params import name_run, tags_of, trains_several
+    from autolog.integrations.sklearn_searches import watch_candidates
+    from autolog.integrations.sklearn_streams import finish_stream
 
-        computed = training_metrics(estimator, features, targets, weights)
-        run.log_metrics(computed.metrics)
-        if computed.rows is not None:
-            run.set_tag("autolog.training_metrics.rows", computed.rows)
+    finish_stream(estimator)
+    run = call.begin(name_run(estimator), **tags_of(estimator))
+    log_beginning(run, estimator, call)
+    # What its members log would be mixed up.
+    with silence() if trains_several(estimator) else nullcontext():
+        candidates = watch_candidates(call.training)
+        yield
+    if call.error is None:
+        log_end(run, estimator, call, candidates)
+
+
+@sklearn.around("sklearn.base:BaseEstimator+.partial_fit")
+def partial_fit(call: Call) -> Hook:
+    """Record a stream of batches as one run, with a step for each."""
+    estimator = _estimator_of(call)
+    if _prepares_data(estimator):
+        yield
+        return
+    from autolog.integrations.sklearn_fits import training_data
+    from autolog.integrations.sklearn_streams import finish_stream, open_stream
+
+    features, targets, weights = training_data(call)
+    stream = open_stream(call, estimator, features, targets)
+    yield
+    if call.error is None:
+        stream.record(estimator, features, targets, weights)
+    else:
+        finish_stream(estimator, call.error)
+
+
+@sklearn.around("sklearn.model_selection._validation:_fit_and_score", within=True)
+def fit_and_score(call: Call) -> Hook:
+    """Note when a fold of a candidate was trained; what is trained in it logs nothing of its own."""
+    began = time.time()
+    with silence():
+        yield
+    if call.is_nested:
+        from autolog.integrations.sklearn_searches import note_fold
+
+        note_fold(call, began, time.time())
 
 
 @sklearn.around(
@@ -78,110 +90,26 @@ def fit(call: Call) -> Hook:
     "sklearn.model_selection:validation_curve",
     "sklearn.model_selection:permutation_test_score",
 )
-def validate(_: Call) -> Hook:
-    """Keep the fits of a cross-validation from becoming runs of their own."""
-    yield
+def validate(call: Call) -> Hook:
+    """Record a cross-validation as one run, with its folds, sizes, values or permutations as steps."""
+    from autolog.integrations.sklearn_params import tags_of
+    from autolog.integrations.sklearn_validation import log_validation_beginning, log_validation_end, name_validation
+
+    estimator = call.argument("estimator")
+    run = call.begin(name_validation(call, estimator), **tags_of(estimator))
+    log_validation_beginning(run, call, estimator)
+    with silence():
+        yield
+    if call.error is None:
+        log_validation_end(run, call)
 
 
-def name_run(estimator: Any) -> str:
-    """Return the estimator's class, and in brackets that of what it wraps: ``GridSearchCV(SVC)``."""
-    name = type(estimator).__name__
-    params = read_params(estimator, deep=False)
-    inner = params.get("estimator")
-    match params.get("steps"):
-        case [*_, (str(), last)]:
-            inner = last
-    return f"{name}({name_run(inner)})" if is_estimator(inner) else name
+def _estimator_of(call: Call) -> Any:
+    # Without an instance it was called through its class, with the estimator as the first argument.
+    return call.instance if call.instance is not None else next(iter(call.args), None)
 
 
-def describe_params(estimator: Any) -> dict[str, str]:
-    """Return what ``get_params(deep=True)`` gives as texts; of a search without the params of what it tunes."""
-    described = {}
-    params = read_params(estimator, deep=False)
-    if "cv" not in params:
-        params = read_params(estimator, deep=True)
-    for key, value in params.items():
-        with guard(f"describing the param {key}"):
-            described[key] = describe_value(value)
-    return described
-
-
-def read_params(estimator: Any, *, deep: bool) -> dict[str, Any]:
-    """Return an estimator's params; a ``get_params`` of the user's own is not called, since it may do anything."""
-    if is_known_code(type(estimator).get_params):
-        params: dict[str, Any] = estimator.get_params(deep=deep)
-        return params
-    return {name: value for name, value in vars(estimator).items() if not name.startswith("_")}
-
-
-def is_estimator(value: Any) -> bool:
-    """Say whether a value is an estimator rather than a class of them or something else."""
-    return not isinstance(value, type) and hasattr(type(value), "get_params")
-
-
-def describe_value(value: Any) -> str:
-    """Return a param as a text of one line that is the same in every run with the same settings.
-
-    A nested estimator is its class's name, since its params stand beside it, and a function is its full name:
-    the representations of both are slow, long, or different each time. So is an object of the user's own,
-    whose representation may do anything.
-    """
-    if type(value).__module__ == "numpy" and getattr(value, "dtype", None) == "O":
-        # It may hold anything, as a list may.
-        value = value.tolist()
-    if type(value) in _PLAIN:
-        return str(value)
-    if is_estimator(value):
-        return f"{type(value).__name__}()"
-    if type(value) in {list, tuple, set, frozenset, dict}:
-        return _describe_items(value)
-    is_named = isinstance(value, (types.FunctionType, types.BuiltinFunctionType, type))
-    if is_known_code(value) and not is_named:
-        return str(value)
-    named = value if is_named else type(value)
-    return f"{named.__module__}.{named.__qualname__}"
-
-
-def _describe_items(values: Any) -> str:
-    if isinstance(values, dict):
-        return "{" + ", ".join(f"{_describe_item(key)}: {_describe_item(item)}" for key, item in values.items()) + "}"
-    if all(type(value) in _PLAIN for value in values):
-        return str(values)
-    brackets = "[]" if isinstance(values, list) else "()" if isinstance(values, tuple) else "{}"
-    return brackets[0] + ", ".join(map(_describe_item, values)) + brackets[1]
-
-
-def _describe_item(value: Any) -> str:
-    return repr(value) if type(value) in _PLAIN else describe_value(value)
-
-
-def log_params(run: ActiveRun, name: str, params: Mapping[str, str]) -> None:
-    """Log params; where the user has logged another value under the name, ours gets the estimator's name before it."""
-    run.log_params(
-        {key if run.params.get(key, value) == value else f"{name}.{key}": value for key, value in params.items()}
-    )
-
-
-def describe_input(features: Any, targets: Any) -> DatasetInput:
-    """Return the training data as a run's input, under the name that the caller's variable has."""
-    from autolog.datasets import describe, variable_name
-
-    name = variable_name(features, sys._getframe(1)) or "dataset"  # noqa: SLF001  the documented way to the caller
-    dataset: Dataset = describe(features, targets, name=name)
-    return DatasetInput(dataset=dataset, tags=(InputTag("mlflow.data.context", "train"),))
-
-
-def log_results(run: ActiveRun, estimator: Any) -> None:
-    """Log what the fit found, as far as the estimator keeps it in plain attributes."""
-    found = vars(estimator)
-    run.log_metrics(dict(_numbers(found)))
-    best = found.get("best_params_")
-    if isinstance(best, Mapping):
-        run.log_params({f"best_{key}": describe_value(value) for key, value in best.items()})
-
-
-def _numbers(found: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
-    for attribute, name in _RESULTS.items():
-        value = found.get(attribute)
-        if isinstance(value, (int, float)) or (value is not None and getattr(value, "shape", None) == (1,)):
-            yield name, float(value if isinstance(value, (int, float)) else value[0])
+def _prepares_data(estimator: Any) -> bool:
+    """Say whether a fit trains no model; a call that lacks its estimator trains nothing at all."""
+    cls = type(estimator)
+    return estimator is None or f"{cls.__module__}.{cls.__qualname__}".startswith(_PREPARATION)

@@ -2,152 +2,187 @@
 
 from __future__ import annotations
 
-import copy
 import importlib
 import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
+from autolog.integrations.sklearn_params import nested_estimators
+from autolog.integrations.sklearn_predictions import Predictions, final_estimator, implementation, predict
 from autolog.trust import is_known_code
 
-# More rows than this are sampled evenly, so that what is added to a training stays small beside it.
-MOST_ROWS: Final = 10_000
+if TYPE_CHECKING:
+    from autolog.evaluation import Evaluation
+    from autolog.figures import Figure
 
 # It may draw from the program's random numbers when it predicts.
 _DRAWING: Final = frozenset({"DummyClassifier"})
+# Data of other libraries may lie on another device, which must not be waited for, or be anything.
+_DATA: Final = frozenset({"numpy", "scipy", "pandas", "polars", "pyarrow", "builtins"})
+# Their predictions go through the training data, and may take longer than their fits.
+_SLOW: Final = ("sklearn.neighbors.", "sklearn.svm._classes", "sklearn.gaussian_process.", "sklearn.kernel_ridge")
+# The functions that say what ``score`` gives: the accuracy and r2 that are computed anyway.
+_USUAL_SCORES: Final = frozenset({"ClassifierMixin.score", "RegressorMixin.score", "MultiOutputMixin.score"})
+# A search scores with its scorer: these are computed anyway, under these names and signs.
+_SCORERS: Final[dict[str, tuple[str, int]]] = {
+    "accuracy": ("accuracy_score", 1),
+    "f1_weighted": ("f1_score", 1),
+    "precision_weighted": ("precision_score", 1),
+    "recall_weighted": ("recall_score", 1),
+    "neg_log_loss": ("log_loss", -1),
+    "r2": ("r2_score", 1),
+    "neg_mean_squared_error": ("mean_squared_error", -1),
+    "neg_mean_absolute_error": ("mean_absolute_error", -1),
+    "neg_root_mean_squared_error": ("root_mean_squared_error", -1),
+}
 
 
 @dataclass(frozen=True)
 class TrainingMetrics:
-    """Metrics, and how many rows they were computed from where these are a sample."""
+    """Metrics and figures, and how many rows they were computed from where these are a sample."""
 
     metrics: dict[str, float] = field(default_factory=dict)
+    figures: list[Figure] = field(default_factory=list)
     rows: int | None = None
 
 
-def training_metrics(estimator: Any, features: Any, targets: Any, weights: Any = None) -> TrainingMetrics:
+def training_metrics(
+    estimator: Any, features: Any, targets: Any, weights: Any = None, *, most_rows: int
+) -> TrainingMetrics:
     """Compute a classifier's or regressor's metrics on its training data, from one pass of predictions.
 
     Args:
         estimator: fitted.
         features: shape (n, m), as it was given to fit.
-        targets: shape (n,), or None.
+        targets: shape (n,) or (n, outputs), or None.
         weights: shape (n,), or None.
+        most_rows: of more rows so many are taken, spread evenly, and a tenth of them where every prediction is
+            compared with the training data; of 0 rows nothing is computed.
 
     Returns:
-        Nothing for an estimator without targets or predictions, for several outputs,
+        Nothing for an estimator without targets or predictions, for a classifier of several outputs,
         or where code that is not a known library's would be called.
     """
-    from sklearn import config_context
-    from sklearn.base import is_classifier, is_regressor
-
-    if targets is None or not _is_trusted(estimator) or not hasattr(estimator, "predict"):
-        return TrainingMetrics()
-    if getattr(targets, "ndim", 1) != 1 or _count_rows(features) != _count_rows(targets):
+    if not most_rows or not can_be_evaluated(estimator, features, targets):
         return TrainingMetrics()
     rows = None
-    if (count := _count_rows(features)) > MOST_ROWS:
-        rows = MOST_ROWS
-        features, targets, weights = (_sample(data, count) for data in (features, targets, weights))
-    # What fit has accepted need not be validated again, by every metric on its own.
-    trusting = config_context(assume_finite=True, skip_parameter_validation=True)
-    with _warnings_silenced(), trusting:
-        if is_classifier(estimator):
-            return TrainingMetrics(_classifier_metrics(_quiet(estimator), features, targets, weights), rows)
-        if is_regressor(estimator):
-            return TrainingMetrics(_regressor_metrics(_quiet(estimator), features, targets, weights), rows)
-    return TrainingMetrics()
+    if type(final_estimator(estimator)).__module__.startswith(_SLOW):
+        most_rows = max(most_rows // 10, 1)
+    if count_rows(features) > most_rows:
+        rows = most_rows
+        features, targets, weights = sample_rows((features, targets, weights), most_rows)
+    with _undisturbing():
+        evaluated = _evaluate(estimator, predict(estimator, features), targets, weights)
+        metrics = dict(evaluated.metrics)
+        _correct_score(metrics, estimator, features, targets, weights)
+    return TrainingMetrics(metrics, evaluated.figures, rows)
 
 
-def _classifier_metrics(estimator: Any, features: Any, targets: Any, weights: Any) -> dict[str, float]:
-    metrics: Any = importlib.import_module("sklearn.metrics")
-    predicted = estimator.predict(features)
-    precision, recall, f1, _ = metrics.precision_recall_fscore_support(
-        targets, predicted, average="weighted", sample_weight=weights, zero_division=0
-    )
-    accuracy = metrics.accuracy_score(targets, predicted, sample_weight=weights)
-    computed = {
-        "training_precision_score": precision,
-        "training_recall_score": recall,
-        "training_f1_score": f1,
-        "training_accuracy_score": accuracy,
-        "training_score": accuracy,
-    }
-    if hasattr(estimator, "predict_proba"):
-        probabilities, classes = estimator.predict_proba(features), estimator.classes_
-        computed["training_log_loss"] = metrics.log_loss(targets, probabilities, sample_weight=weights, labels=classes)
-        if len(classes) > 1:
-            computed["training_roc_auc"] = metrics.roc_auc_score(
-                targets,
-                probabilities[:, 1] if len(classes) == 2 else probabilities,  # noqa: PLR2004  binary
-                average="weighted",
-                sample_weight=weights,
-                multi_class="ovo",
-                labels=None if len(classes) == 2 else classes,  # noqa: PLR2004  binary
-            )
-    return {key: float(value) for key, value in computed.items()}
+def batch_score(estimator: Any, features: Any, targets: Any, weights: Any = None) -> float | None:
+    """Return the accuracy or r2 of an estimator that can be evaluated on a batch; None where it has none."""
+    with _undisturbing():
+        evaluated = _evaluate(estimator, Predictions(estimator.predict(features)), targets, weights, figures=False)
+    return evaluated.metrics.get("training_score")
 
 
-def _regressor_metrics(estimator: Any, features: Any, targets: Any, weights: Any) -> dict[str, float]:
-    metrics: Any = importlib.import_module("sklearn.metrics")
-    predicted = estimator.predict(features)
-    squared = float(metrics.mean_squared_error(targets, predicted, sample_weight=weights))
-    r2 = float(metrics.r2_score(targets, predicted, sample_weight=weights))
-    return {
-        "training_mean_squared_error": squared,
-        "training_mean_absolute_error": float(metrics.mean_absolute_error(targets, predicted, sample_weight=weights)),
-        "training_root_mean_squared_error": squared**0.5,
-        "training_r2_score": r2,
-        "training_score": r2,
-    }
+def can_be_evaluated(estimator: Any, features: Any, targets: Any) -> bool:
+    """Say whether an estimator can be asked for predictions: of known code, for known data, with a target each."""
+    if targets is None or not all(type(data).__module__.partition(".")[0] in _DATA for data in (features, targets)):
+        return False
+    if not is_trusted(estimator) or not hasattr(estimator, "predict"):
+        return False
+    return count_rows(features) == count_rows(targets)
 
 
-def _quiet(estimator: Any) -> Any:
-    """Return the estimator, or where it reports what it does, a shallow copy that does not."""
-    if not getattr(estimator, "verbose", 0):
-        return estimator
-    silent = copy.copy(estimator)
-    silent.verbose = 0
-    return silent
-
-
-def _is_trusted(estimator: Any) -> bool:
+def is_trusted(estimator: Any) -> bool:
     """Say whether predicting runs known code only, says nothing, and draws no random numbers."""
     if not is_known_code(type(estimator).get_params) or not is_known_code(estimator):
         return False
     params = estimator.get_params(deep=True)
+    nested = list(nested_estimators(params.values()))
     return (
-        all(is_known_code(value) for value in _nested(params.values()))
+        all(map(is_known_code, nested))
         and not any(key.endswith("__verbose") and value for key, value in params.items())
-        and not any(type(value).__name__ in _DRAWING for value in (estimator, *_nested(params.values())))
+        and not any(type(value).__name__ in _DRAWING for value in (estimator, *nested))
     )
 
 
-def _nested(values: Any) -> Iterator[Any]:
-    for value in values:
-        if isinstance(value, (list, tuple)):
-            yield from _nested(value)
-        elif hasattr(type(value), "get_params") or callable(value):
-            yield value
-
-
-def _count_rows(data: Any) -> int:
+def count_rows(data: Any) -> int:
+    """Return how many rows an array, a table, a sparse matrix or a list has."""
     shape = getattr(data, "shape", None)
     return int(shape[0]) if shape else len(data)
 
 
-def _sample(data: Any, count: int) -> Any:
+def _evaluate(
+    estimator: Any, predictions: Predictions, targets: Any, weights: Any, *, figures: bool = True
+) -> Evaluation:
+    from autolog.evaluation import Evaluation, evaluate_classifier, evaluate_regressor
+
+    base: Any = importlib.import_module("sklearn.base")
+    if base.is_classifier(estimator):
+        classes = getattr(estimator, "classes_", None)
+        if classes is None or isinstance(classes, list):
+            return Evaluation()
+        return evaluate_classifier(
+            targets, predictions.predicted, classes, predictions.probabilities, weights, figures=figures
+        )
+    if base.is_regressor(estimator):
+        return evaluate_regressor(targets, predictions.predicted, weights, figures=figures)
+    return Evaluation()
+
+
+def _correct_score(
+    metrics: dict[str, float], estimator: Any, features: Any, targets: Any, weights: Any
+) -> None:
+    """Make ``training_score`` what ``score`` returns, where that is another function than most estimators'."""
+    name = implementation(final_estimator(estimator), "score").partition(":")[2]
+    scoring = getattr(estimator, "scoring", None)
+    refit = getattr(estimator, "refit", None)
+    is_search = hasattr(estimator, "best_estimator_")
+    if scoring is None and name in _USUAL_SCORES and not (is_search and weights is not None):
+        return
+    metrics.pop("training_score", None)
+    if isinstance(refit, str) and not isinstance(scoring, str) and not callable(scoring):
+        # Of several scores a search's own is the one that it refits by.
+        scoring = scoring.get(refit) if isinstance(scoring, dict) else refit
+    if isinstance(scoring, str) and scoring in _SCORERS and weights is None:
+        metric, sign = _SCORERS[scoring]
+        if f"training_{metric}" in metrics:
+            metrics["training_score"] = sign * metrics[f"training_{metric}"]
+    elif not callable(scoring) or (is_known_code(scoring) and is_known_code(getattr(scoring, "_score_func", None))):
+        metrics["training_score"] = float(estimator.score(features, targets))
+
+
+def sample_rows(data: tuple[Any, Any, Any], most_rows: int) -> tuple[Any, Any, Any]:
+    """Return so many rows of features, targets and weights, spread evenly; all of them where there are no more."""
     import numpy as np
 
+    if (count := count_rows(data[0])) <= most_rows:
+        return data
+    rows = np.linspace(0, count - 1, most_rows).astype(np.int64)
+    features, targets, weights = (_take(part, rows) for part in data)
+    return features, targets, weights
+
+
+def _take(data: Any, rows: Any) -> Any:
     if data is None:
         return None
-    rows = np.linspace(0, count - 1, MOST_ROWS).astype(np.int64)
     if hasattr(data, "iloc"):
         return data.iloc[rows]
+    if type(data).__module__.startswith("pyarrow"):
+        return data.take(rows)
     return [data[row] for row in rows.tolist()] if isinstance(data, (list, tuple)) else data[rows]
+
+
+@contextmanager
+def _undisturbing() -> Iterator[None]:
+    """Hide warnings, and do not validate again what fit has accepted."""
+    config_context: Any = importlib.import_module("sklearn").config_context
+    with _warnings_silenced(), config_context(assume_finite=True, skip_parameter_validation=True):
+        yield
 
 
 def _warnings_silenced() -> AbstractContextManager[object]:

@@ -1,0 +1,73 @@
+"""What is recorded around a fit: before it what was asked for, after it what came of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from autolog.attribution import attribute_model
+from autolog.guard import guard
+from autolog.hooks import Call
+from autolog.integrations.sklearn_metrics import is_trusted, training_metrics
+from autolog.integrations.sklearn_params import describe_input, describe_params, log_params, log_structure
+from autolog.integrations.sklearn_results import log_importances, log_permutation_importances, log_results
+from autolog.integrations.sklearn_searches import find_search, log_search
+
+if TYPE_CHECKING:
+    from autolog.integrations.sklearn_searches import Candidates
+    from autolog.run import ActiveRun
+
+# With one fit these many models come to be, which may be used on their own.
+_MODELS_WITHIN: Final = ("best_estimator_", "regressor_")
+
+
+def log_beginning(run: ActiveRun, estimator: Any, call: Call) -> None:
+    """Record an estimator's params and structure, and what it is given."""
+    with guard("recording params"):
+        log_params(run, type(estimator).__name__, describe_params(estimator))
+    with guard("recording an estimator's structure"):
+        log_structure(run, estimator)
+    features, targets, _ = training_data(call)
+    if features is not None and run.tracking.settings.log_datasets:
+        with guard("describing a data set"):
+            run.log_inputs([describe_input(features, targets)])
+
+
+def log_end(run: ActiveRun, estimator: Any, call: Call, candidates: Candidates) -> None:
+    """Record what a fit has found: results, a search's candidates, training metrics, importances."""
+    with guard("attributing a model"):
+        attribute_model(estimator, run)
+        for name in _MODELS_WITHIN:
+            if (within := vars(estimator).get(name)) is not None:
+                attribute_model(within, run)
+    with guard("recording results"):
+        log_results(run, estimator)
+    with guard("recording a search"):
+        if (search := find_search(estimator)) is not None:
+            log_search(run, search, candidates)
+    features, targets, weights = training_data(call)
+    settings = run.tracking.settings
+    with guard("computing training metrics"):
+        computed = training_metrics(estimator, features, targets, weights, most_rows=settings.training_metrics_rows)
+        run.log_metrics(computed.metrics)
+        if computed.figures:
+            from autolog.figures import log_figures
+
+            log_figures(run, computed.figures)
+        if computed.rows is not None:
+            run.set_tag("autolog.training_metrics.rows", computed.rows)
+    with guard("recording importances"):
+        if is_trusted(estimator):
+            log_importances(run, estimator, features)
+            if settings.permutation_importances:
+                log_permutation_importances(run, estimator, features, targets, weights)
+
+
+def training_data(call: Call) -> tuple[Any, Any, Any]:
+    """Return the features, the targets and the weights that a call was given, whatever their names are."""
+    features, targets = call.argument("X"), call.argument("y")
+    if features is None:
+        given = call.args if call.instance is not None else call.args[1:]
+        features = given[0] if given else None
+    if targets is None:
+        targets = call.argument("Y")
+    return features, targets, call.argument("sample_weight")
