@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 import weakref
 from collections.abc import Iterator, Mapping
@@ -26,6 +27,7 @@ class Training:
         self._owns_run = False
         self._activated = False
         self._token: Token[Training | None] | None = None
+        self._parts = itertools.count(1)
 
     def __enter__(self) -> Training:
         self._token = _current.set(self)
@@ -38,6 +40,10 @@ class Training:
             self.end(error)
         if self._token is not None:
             _current.reset(self._token)
+
+    def number_part(self) -> int:
+        """Return 1 for the first caller, 2 for the second, in whichever thread: to tell several models apart."""
+        return next(self._parts)
 
     def begin(self, name: str, integration: str, tags: Mapping[str, str]) -> ActiveRun:
         """Return the run that this training is recorded in.

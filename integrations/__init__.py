@@ -15,6 +15,8 @@ from autolog.hooks import Integration
 
 INTEGRATIONS: dict[str, str] = {
     "sklearn": "autolog.integrations.sklearn:sklearn",
+    "xgboost": "autolog.integrations.xgboost:xgboost",
+    "lightgbm": "autolog.integrations.lightgbm:lightgbm",
 }
 
 
