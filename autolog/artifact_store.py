@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import io
 import os
 import posixpath
 import re
@@ -52,8 +53,12 @@ class ArtifactStore:
         self._files, self._root = _open_folder(uri)
         self._is_local = isinstance(self._files, _LocalFiles)
 
-    def put(self, staged: Path, path: str) -> Artifact:
-        """Store a local file, in place of what is stored at the path; a reader sees all of it or none.
+    def put(self, source: Path | bytes, path: str) -> Artifact:
+        """Store a file, in place of what is stored at the path; a reader sees all of it or none.
+
+        Args:
+            source: a local file, or the content itself.
+            path: of the artifact.
 
         Raises:
             InvalidParameter: the path cannot be one of an artifact.
@@ -64,7 +69,7 @@ class ArtifactStore:
         part = f"{folder}/.{uuid.uuid4().hex}.part"
         self._files.makedirs(folder, exist_ok=True)
         try:
-            artifact = self._copy(staged, part, path)
+            artifact = self._copy(source, part, path)
             self._rename(part, target)
         except BaseException:
             with contextlib.suppress(Exception):
@@ -152,10 +157,11 @@ class ArtifactStore:
             raise _not_found(path)
         return found
 
-    def _copy(self, staged: Path, part: str, path: str) -> Artifact:
+    def _copy(self, content: Path | bytes, part: str, path: str) -> Artifact:
         digest = hashlib.sha256()
         size = 0
-        with staged.open("rb") as source, self._files.open(part, "wb") as sink:
+        opened = io.BytesIO(content) if isinstance(content, bytes) else content.open("rb")
+        with opened as source, self._files.open(part, "wb") as sink:
             while chunk := source.read(_CHUNK):
                 digest.update(chunk)
                 size += len(chunk)

@@ -90,11 +90,15 @@ class InputsLogged(Event, frozen=True, kw_only=True):
 
 
 class ArtifactLogged(Event, frozen=True, kw_only=True):
-    """A file belongs below the run's artifact folder at ``path``; its content waits in the journal's stage."""
+    """A file belongs below the run's artifact folder at ``path``.
+
+    Its content waits in the journal's stage under the name ``staged``, or, where it is small, is here.
+    """
 
     run_id: str
     path: str
-    staged: str
+    staged: str = ""
+    content: Union[bytes, None] = None
 
 
 class SeriesDefined(Event, frozen=True, kw_only=True):

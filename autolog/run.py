@@ -35,6 +35,9 @@ DELETION_TIME_TAG: Final = "autolog.deleted"
 # Seconds.
 _INTRODUCE_AGAIN: Final = 1.0
 
+# Bytes. Up to here a file's content goes into the journal: to make a file for it takes some ten times as long.
+_MOST_CARRIED: Final = 1 << 15
+
 _pack = pack_point
 _MARK = POINT_MARK
 _now = time.time
@@ -174,7 +177,12 @@ class ActiveRun:
 
     def log_content(self, path: str, content: bytes) -> None:
         """Log an artifact from its bytes. Raises as ``log_file`` does."""
-        self.log_file(path, lambda file: _write_bytes(file, content))
+        if len(content) > _MOST_CARRIED:
+            self.log_file(path, lambda file: _write_bytes(file, content))
+            return
+        from autolog.artifact_store import validate_artifact_path
+
+        self._record(ArtifactLogged(run_id=self.run_id, path=validate_artifact_path(path), content=content))
 
     def claim_training(self) -> bool:
         """Say whether the caller's training is the first of this run, and so may record into it."""

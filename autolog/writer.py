@@ -7,6 +7,7 @@ so that it runs as well in a thread of that process as in another, while the pro
 from __future__ import annotations
 
 import errno
+import hashlib
 import logging
 from collections import defaultdict
 from pathlib import Path
@@ -99,33 +100,44 @@ class Writer:
             except NotFound as error:
                 # Removed for ever while this process still logged to it.
                 for fact in facts:
-                    self._set_aside(self.reader.folder / "stage" / fact.staged, fact, str(error))
+                    self._set_aside(fact, str(error))
                 continue
             stored = [artifact for fact in facts if (artifact := self._store(store, fact)) is not None]
             backend.record_artifacts(run_id, stored)
             for fact in facts:
-                (self.reader.folder / "stage" / fact.staged).unlink(missing_ok=True)
+                if fact.content is None:
+                    self._staged(fact).unlink(missing_ok=True)
+
+    def _staged(self, fact: ArtifactLogged) -> Path:
+        return self.reader.folder / "stage" / fact.staged
 
     def _store(self, store: ArtifactStore, fact: ArtifactLogged) -> Artifact | None:
-        staged = self.reader.folder / "stage" / fact.staged
-        if not staged.exists():
+        source: Path | bytes = self._staged(fact) if fact.content is None else fact.content
+        if isinstance(source, Path) and not source.exists():
             # Stored in an earlier try of the same batch, which failed after it.
             return None
         try:
-            return store.put(staged, fact.path)
+            return store.put(source, fact.path)
         except OSError as error:
             if error.errno not in _NEVER:
                 raise
-            self._set_aside(staged, fact, error.strerror)
+            self._set_aside(fact, error.strerror)
             return None
 
-    def _set_aside(self, staged: Path, fact: ArtifactLogged, reason: str | None) -> None:
+    def _set_aside(self, fact: ArtifactLogged, reason: str | None) -> None:
         """Keep a file that its store will never take, so that it does not hold up what comes after it."""
-        if not staged.exists():
+        staged = self._staged(fact)
+        if fact.content is None and not staged.exists():
             return
         aside = self.reader.folder.parent / DAMAGED
         aside.mkdir(mode=0o700, exist_ok=True)
-        kept = staged.replace(aside / f"{self.reader.folder.name}-{staged.name}")
+        if fact.content is None:
+            kept = staged.replace(aside / f"{self.reader.folder.name}-{staged.name}")
+        else:
+            # The same in every try of a batch, so that it is kept once.
+            name = hashlib.sha256(f"{fact.run_id}/{fact.path}/".encode() + fact.content).hexdigest()[:16]
+            kept = aside / f"{self.reader.folder.name}-{name}"
+            kept.write_bytes(fact.content)
         logger.warning(
             "the artifact %s of the run %s cannot be stored (%s); its content is kept as %s",
             shorten(fact.path),

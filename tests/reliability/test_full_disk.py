@@ -34,7 +34,7 @@ def train(seconds):
             autolog.log_metric("loss", step * 0.5, step=step)
             step += 1
         autolog.log_param(f"param{step}", "x" * 1000)
-        autolog.log_text("content", f"file{step % 3}.txt")
+        autolog.log_text("content" * 6_000, f"file{step % 3}.txt")
         time.sleep(0.01)
 with autolog.start_run(run_name="long"):
     train(0.5)
