@@ -43,7 +43,11 @@ def describe_matrix(matrix: Any, name: str) -> Dataset:
     kind = f"{type(matrix).__module__}.{type(matrix).__qualname__}"
     profile: dict[str, Any] = {"type": kind}
     if not is_known_code(matrix) or not hasattr(matrix, "num_nonmissing"):
-        digest.update(kind.encode())
+        # Of one on a cluster only what the client knows without asking.
+        columns = vars(matrix).get("_n_cols") if is_known_code(matrix) and hasattr(matrix, "worker_map") else None
+        if columns is not None:
+            profile["num_columns"] = columns
+        digest.update(json.dumps(profile).encode())
         return Dataset(name=name, digest=digest.hexdigest(), profile=json.dumps(profile))
     rows, columns = matrix.num_row(), matrix.num_col()
     names, types = matrix.feature_names, matrix.feature_types
