@@ -16,6 +16,7 @@ from typing import IO, Any, Final, cast
 
 from autolog.entities import Artifact, FileInfo
 from autolog.errors import BackendUnavailable, InvalidParameter, MissingDependency, NotFound
+from autolog.values import to_text
 
 _CHUNK: Final = 1 << 20
 _PART: Final = re.compile(r"\.[0-9a-f]{32}\.part")
@@ -24,7 +25,8 @@ _PART: Final = re.compile(r"\.[0-9a-f]{32}\.part")
 def validate_artifact_path(path: str) -> str:
     """Return an artifact's path if it is one: relative, with ``/`` between names, and inside of its folder.
 
-    Nothing in it is decoded or resolved, so that what is checked is what is used.
+    Nothing in it is decoded or resolved, so that what is checked is what is used;
+    a byte of a file's name that is no UTF-8 becomes ?.
 
     Raises:
         InvalidParameter: it is absolute, names a drive, or has ``..``, an empty name, a backslash or a NUL.
@@ -35,7 +37,7 @@ def validate_artifact_path(path: str) -> str:
             f"{path!r} cannot be the path of an artifact; write names with / between them, such as plots/roc.png, "
             "without '..', '.', a backslash, a drive or a / at either end"
         )
-    return path
+    return to_text(path)
 
 
 class ArtifactStore:

@@ -19,7 +19,7 @@ from autolog.entities import DatasetInput, Experiment, FileInfo, Metric, Run, Ru
 from autolog.events import RunUpdated
 from autolog.run import ActiveRun, to_status
 from autolog.tracking import ExperimentName, Tracking
-from autolog.values import to_view
+from autolog.values import to_timestamp, to_view
 
 if TYPE_CHECKING:
     import pandas
@@ -131,7 +131,7 @@ class Client:
         self._update(
             run_id,
             status=to_status(status or RunStatus.FINISHED),
-            end_time=time.time_ns() // 1_000_000 if end_time is None else end_time,
+            end_time=time.time_ns() // 1_000_000 if end_time is None else int(to_timestamp(end_time)),
         )
 
     def update_run(self, run_id: str, status: str | None = None, name: str | None = None) -> None:

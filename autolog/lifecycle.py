@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import os
+import sys
 import time
 import weakref
 from collections.abc import Callable, Iterable, Mapping
@@ -11,13 +12,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 from autolog import tracking
 from autolog.entities import LifecycleStage, RunStatus
-from autolog.errors import InvalidState, NotFound
+from autolog.errors import BackendUnavailable, InvalidState, NotFound
 from autolog.events import RunCreated, RunUpdated
 from autolog.guard import guard
 from autolog.names import invent_name
 from autolog.run import PARENT_TAG, RUN_NAME_TAG, ActiveRun, active_run, current_user
 from autolog.tracking import ExperimentName
-from autolog.values import to_text, validate_key, validate_run_id
+from autolog.values import to_text, to_timestamp, validate_key, validate_run_id
 
 if TYPE_CHECKING:
     from autolog.backend import Reader
@@ -109,7 +110,7 @@ def _make_run(
     to = tracking.current()
     where = experiment or tracking.current_experiment()
     to.announce(where)
-    started = time.time_ns() // 1_000_000 if start_time is None else start_time
+    started = time.time_ns() // 1_000_000 if start_time is None else int(to_timestamp(start_time))
     texts = {key: to_text(value) for key, value in to.settings.tags.items()}
     texts.update({validate_key("tag", key): to_text(value) for key, value in (tags or {}).items()})
     chosen = name or texts.get(RUN_NAME_TAG) or invent_name()
@@ -192,7 +193,8 @@ def resume_run(run_id: str, patience: float = 0.0) -> ActiveRun:
 
     Args:
         run_id: the run's id.
-        patience: seconds to wait for a run that another process has begun and perhaps not stored yet.
+        patience: seconds to wait for a run that another process has begun and perhaps not stored yet;
+            where the store cannot be asked now, the run is taken to be there.
 
     Raises:
         NotFound: the store holds no such run.
@@ -201,7 +203,16 @@ def resume_run(run_id: str, patience: float = 0.0) -> ActiveRun:
     to = tracking.current()
     if run_id in _open and not _open[run_id].has_ended:
         return _open[run_id]
-    stored = _await_run(to.reader(), validate_run_id(run_id), patience)
+    try:
+        stored = _await_run(to.reader(), validate_run_id(run_id), patience)
+    except BackendUnavailable:
+        inherited = inherited_run() if patience else None
+        if inherited is None:
+            raise
+        # The launcher has begun it; that it goes on is recorded all the same.
+        inherited.reopen()
+        _register(inherited)
+        return inherited
     if stored.info.lifecycle_stage is LifecycleStage.DELETED:
         raise InvalidState(f"the run {run_id} is deleted; restore it first: autolog.restore_run({run_id!r})")
     run = attach_run(stored)
@@ -301,9 +312,11 @@ def _register(run: ActiveRun) -> None:
             observer(run)
 
 
-def _end_runs() -> None:
-    """End at exit what the script left open, by how the script ended."""
-    error = tracking.failure_of_the_script()
+def _end_runs(error: BaseException | None = None) -> None:
+    """End at exit what the program left open, by how it ended."""
+    error = error or tracking.failure_of_the_script()
+    if isinstance(error, SystemExit) and error.code in (None, 0):
+        error = None
     for run in reversed(open_runs()):
         with guard("ending a run at exit"):
             run.end(RunStatus.FINISHED if error is None else RunStatus.FAILED, error)
@@ -311,6 +324,17 @@ def _end_runs() -> None:
 
 def _begin_child() -> None:
     _open.clear()
+    # A process of multiprocessing's ends without running what atexit has; this runs once it has set itself up.
+    processes = sys.modules.get("multiprocessing.util")
+    if processes is not None:
+        processes.register_after_fork(_known, _end_with_process)
+
+
+def _end_with_process(_: object) -> None:
+    from multiprocessing.util import Finalize
+
+    # Before the journal is closed, which has the priority 1.
+    Finalize(None, lambda: _end_runs(sys.exc_info()[1]), exitpriority=2)
 
 
 if hasattr(os, "register_at_fork"):

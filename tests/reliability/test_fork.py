@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from scripts import run_script, stored_runs
 
 from autolog.backends import open_reader
 from autolog.entities import RunStatus
@@ -57,3 +58,36 @@ def test_forked_children_add_to_the_parents_run_and_the_parent_ends_it(scheme: s
     assert run.data.metrics == {"parent": 2.0} | {f"child{number}": float(number) for number in range(8)}
     assert run.data.params == {f"child{number}": str(number) for number in range(8)}
     assert {summary.count for key, summary in run.data.summaries.items() if key != "parent"} == {1}
+
+
+PROCESSES = """
+import multiprocessing
+import autolog
+
+def succeed():
+    autolog.start_run(run_name="succeeds")
+    autolog.log_metric("loss", 1.0)
+
+def fail():
+    autolog.start_run(run_name="fails")
+    raise ValueError("on purpose")
+
+autolog.start_run(run_name="parent")
+autolog.end_run()
+forked = multiprocessing.get_context("fork")
+for target in (succeed, fail):
+    process = forked.Process(target=target)
+    process.start()
+    process.join()
+"""
+
+
+def test_a_run_that_a_process_of_multiprocessing_leaves_open_ends_as_the_process_did(tmp_path: Path) -> None:
+    done = run_script(PROCESSES, tmp_path)
+    assert done.returncode == 0, done.stderr
+    statuses = {run.info.run_name: run.info.status for run in stored_runs(tmp_path / "runs")}
+    assert statuses == {
+        "parent": RunStatus.FINISHED,
+        "succeeds": RunStatus.FINISHED,
+        "fails": RunStatus.FAILED,
+    }

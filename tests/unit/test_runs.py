@@ -127,6 +127,15 @@ def test_a_process_goes_on_with_the_run_that_the_environment_names(run_script, m
     assert only_run().info.status == "FINISHED"
 
 
+def test_a_process_goes_on_with_the_named_run_where_the_store_cannot_be_asked(run_script, monkeypatch):
+    monkeypatch.setenv("AUTOLOG_RUN_ID", "launched")
+    monkeypatch.setenv("AUTOLOG_BACKEND", "postgresql+psycopg://nobody@127.0.0.1:1/none")
+    monkeypatch.setenv("AUTOLOG_EXIT_TIMEOUT", "0.2")
+    done = run_script("import autolog; print(autolog.start_run().run_id); autolog.log_param('D', 2)")
+    assert done.stdout.strip() == "launched"
+    assert "records could not be sent" in done.stderr
+
+
 # -- threads and tasks -------------------------------------------------------------------------------------------------
 
 
