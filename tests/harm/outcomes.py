@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import random
 import re
+import traceback
 import zlib
 from pathlib import Path
 
@@ -20,10 +22,21 @@ outcomes: dict[str, str] = {}
 warned: dict[str, set[str]] = {}
 printed: dict[str, str] = {}
 drawn: dict[str, int] = {}
+complaints: list[str] = []
+
+
+class Complaints(logging.Handler):
+    """Keeps what autolog says of itself, with the traceback: nothing here should be too much for it."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        trace = "".join(traceback.format_exception(record.exc_info[1])) if record.exc_info else ""
+        complaints.append(f"{record.getMessage()}\n{trace}")
+
 
 if ENABLED:
     import autolog
 
+    logging.getLogger("autolog").addHandler(Complaints(logging.WARNING))
     autolog.enable(system_metrics=False)
 
 
@@ -70,6 +83,7 @@ def pytest_sessionfinish() -> None:
         "warnings": {test: sorted(warnings) for test, warnings in warned.items()},
         "printed": printed,
         "random": drawn,
+        "complaints": complaints,
         "stored": stored,
     }
     Path(os.environ["AUTOLOG_HARM_REPORT"]).write_text(json.dumps(found), encoding="utf-8")

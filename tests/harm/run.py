@@ -86,6 +86,8 @@ def find_differences(plain: Mapping[str, Any], recorded: Mapping[str, Any]) -> I
     """Yield what a test does differently with autolog: its outcome, its warnings, what it prints or draws by lot."""
     if not recorded["stored"]:
         yield "what was recorded could not be stored in time"
+    for complaint in recorded["complaints"]:
+        yield f"autolog complains: {complaint}"
     for kind in ("outcomes", "warnings", "printed", "random"):
         without, with_it = plain[kind], recorded[kind]
         for test in sorted(without.keys() | with_it.keys()):
@@ -130,7 +132,7 @@ def _run(side: Side, modules: tuple[str, ...], folder: Path, enabled: bool, dura
     if report.exists():
         side.found = json.loads(report.read_text(encoding="utf-8"))
     else:
-        side.found = {"outcomes": {}, "warnings": {}, "printed": {}, "random": {}, "stored": True}
+        side.found = {"outcomes": {}, "warnings": {}, "printed": {}, "random": {}, "complaints": [], "stored": True}
         print(f"a process ended with {process.returncode} and no report:\n{side.output[-5_000:]}")
 
 
