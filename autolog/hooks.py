@@ -82,11 +82,12 @@ class Call:
 
     @functools.cached_property
     def _bound(self) -> dict[str, Any]:
+        signature = inspect.signature(self.function)
         try:
-            return inspect.signature(self.function).bind_partial(*self.args, **self.kwargs).arguments
+            return signature.bind_partial(*self.args, **self.kwargs).arguments
         except TypeError:
-            # The call cannot be made, and will say so itself.
-            return self.kwargs
+            # The call cannot be made, and will say so itself; or it still takes by position what is to come by name.
+            return dict(zip(signature.parameters, self.args, strict=False)) | self.kwargs
 
 
 @dataclass(frozen=True)

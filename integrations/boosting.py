@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import json
 import os
 import sys
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -13,11 +12,11 @@ from pathlib import Path
 from types import FunctionType
 from typing import Any, Final
 
+from msgspec.structs import replace
+
 from autolog.attribution import attribute_model, run_of_model
 from autolog.entities import Dataset, DatasetInput, InputTag
-from autolog.guard import guard
 from autolog.hooks import Call
-from autolog.integrations.sklearn import describe_value, log_params
 from autolog.run import ActiveRun
 
 CONTINUED_TAG: Final = "autolog.continued_from"
@@ -97,11 +96,10 @@ class Boosting:
 
     def log_params(self, params: Mapping[str, Any]) -> None:
         """Log params as texts; what stands in the run with another value keeps it, and ours gets a prefix."""
-        texts = {}
-        for key, value in params.items():
-            with guard(f"describing the param {key}"):
-                texts[str(key)] = describe_value(_find_users_own(value))
-        log_params(self.run, self.owner, texts)
+        from autolog.integrations.sklearn_params import describe_values, log_params
+
+        values = {key: _find_users_own(value) for key, value in params.items()}
+        log_params(self.run, self.owner, describe_values(values))
 
     def log_data(self, dataset: Dataset, context: str) -> None:
         """Log the use of a data set, for ``train`` or for ``eval``."""
@@ -133,15 +131,24 @@ class Boosting:
 
     def log_stopping(self, best_round: int, best_score: float | None) -> None:
         """Log where early stopping has found the best round; rounds are counted from 0, as the metrics' steps are."""
-        self.log_results(
-            {"best_iteration": best_round, "stopped_iteration": self.last_round, "best_score": best_score}
-        )
+        self.log_results({"best_iteration": best_round, "stopped_iteration": self.last_round, "best_score": best_score})
 
     def log_importances(self, kind: str, importances: Mapping[str, Any]) -> None:
-        """Store a feature importance, under MLflow's name."""
+        """Log the importances of a booster's features as a figure's data.
+
+        Args:
+            kind: what was measured, such as ``gain``.
+            importances: by the features' names; of a linear model for several classes a list for each.
+        """
+        import numpy as np
+
+        from autolog.figures import feature_importance_figure, log_figures
+
         if importances:
-            content = json.dumps(importances).encode()
-            self.run.log_content(f"{self.prefix}feature_importance_{kind}.json", content)
+            values = np.asarray(list(importances.values()), dtype=np.float64)
+            values = np.abs(values).mean(axis=1) if values.ndim > 1 else values
+            figure = feature_importance_figure(list(importances), values, kind)
+            log_figures(self.run, [replace(figure, name=self.prefix + figure.name)])
 
     def log_model(self, booster: Any) -> None:
         """Note that what is computed with a booster from now on belongs to the run."""

@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-xgboost = pytest.importorskip("xgboost")
-pytest.importorskip("sklearn")
+pytest.importorskip("xgboost")
 
-from sklearn.datasets import load_breast_cancer, load_iris
-from sklearn.ensemble import VotingClassifier
+import xgboost
+from sklearn.datasets import load_breast_cancer
+from sklearn.model_selection import GridSearchCV
 from sklearn.multioutput import MultiOutputClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -25,8 +25,9 @@ from sklearn.preprocessing import StandardScaler
 import autolog
 from autolog.attribution import run_of_model
 from autolog.entities import Run, RunStatus
-from autolog.training import Training, silence
+from autolog.figures import decode_figure
 from autolog.integrations import boosting_data
+from autolog.training import Training, silence
 
 FEATURES, TARGETS = load_breast_cancer(return_X_y=True)
 PARAMS = {"objective": "binary:logistic", "max_depth": 2, "nthread": 1, "seed": 7}
@@ -184,6 +185,14 @@ def test_a_custom_objective_and_metric_are_named_and_recorded(matrix: Any) -> No
     assert run.info.run_name == "xgboost.train(squared)"
 
 
+def test_arguments_are_read_as_well_where_they_come_by_position(matrix: Any) -> None:
+    with pytest.warns(FutureWarning, match="as keyword args"):
+        xgboost.train(PARAMS, matrix, 2, [(matrix, "watched")])
+    run = only_run()
+    assert run.data.params["max_depth"] == "2"
+    assert [step for step, _ in series(run, "watched-logloss")] == [0, 1]
+
+
 def test_a_list_of_pairs_is_params_too(matrix: Any) -> None:
     train([*PARAMS.items(), ("eval_metric", "auc"), ("eval_metric", "error")], matrix, 2, evals=[(matrix, "train")])
     run = only_run()
@@ -197,9 +206,7 @@ def test_a_list_of_pairs_is_params_too(matrix: Any) -> None:
 def test_early_stopping_names_the_best_and_the_last_round_from_0(matrix: Any, held_out: Any) -> None:
     history: dict[str, Any] = {}
     params = PARAMS | {"eta": 1.0}
-    booster = train(
-        params, matrix, 200, evals=[(held_out, "val")], early_stopping_rounds=3, evals_result=history
-    )
+    booster = train(params, matrix, 200, evals=[(held_out, "val")], early_stopping_rounds=3, evals_result=history)
     metrics = only_run().data.metrics
     values = history["val"]["logloss"]
     assert metrics["best_iteration"] == booster.best_iteration == int(np.argmin(values))
@@ -266,15 +273,20 @@ def test_a_cross_validation_that_stops_early_says_where(matrix: Any) -> None:
 # -- models ------------------------------------------------------------------------------------------------------------
 
 
-def artifact(run: Run, path: str) -> Any:
-    return json.loads(Path(autolog.artifacts.download_artifacts(run_id=run.info.run_id, artifact_path=path)).read_text())
+def importances(run: Run, kind: str) -> dict[str, float]:
+    path = autolog.artifacts.download_artifacts(
+        run_id=run.info.run_id, artifact_path=f"figures/feature_importance_{kind}.json"
+    )
+    figure = decode_figure(Path(path).read_bytes())
+    assert figure.data.type == kind
+    return dict(zip(figure.data.features, figure.data.values, strict=True))
 
 
 def test_importances_of_every_type_trees_and_size_are_recorded(matrix: Any) -> None:
     booster = train(PARAMS | {"num_parallel_tree": 2}, matrix, 5)
     run = only_run()
     for kind in ("weight", "gain", "cover", "total_gain", "total_cover"):
-        assert artifact(run, f"feature_importance_{kind}.json") == booster.get_score(importance_type=kind)
+        assert importances(run, kind) == booster.get_score(importance_type=kind)
     assert run.data.metrics["num_trees"] == 10
     assert run.data.metrics["model_size"] == len(booster.save_raw("ubj"))
 
@@ -282,7 +294,7 @@ def test_importances_of_every_type_trees_and_size_are_recorded(matrix: Any) -> N
 def test_a_linear_model_has_weights_and_no_trees(matrix: Any) -> None:
     booster = train({"booster": "gblinear", "nthread": 1}, matrix, 3)
     run = only_run()
-    assert artifact(run, "feature_importance_weight.json") == booster.get_score(importance_type="weight")
+    assert importances(run, "weight") == booster.get_score(importance_type="weight")
     assert "num_trees" not in run.data.metrics
 
 
@@ -431,7 +443,7 @@ def test_without_the_scikit_learn_integration_train_owns_the_run() -> None:
 
 
 @pytest.mark.parametrize("n_jobs", [1, 2])
-def test_the_members_of_an_ensemble_keep_their_series_apart(n_jobs: int) -> None:
+def test_the_members_of_an_ensemble_log_nothing_that_could_be_mixed_up(n_jobs: int) -> None:
     import joblib
 
     targets = np.stack([TARGETS, 1 - TARGETS, TARGETS], axis=1)
@@ -440,17 +452,22 @@ def test_the_members_of_an_ensemble_keep_their_series_apart(n_jobs: int) -> None
             FEATURES, targets, eval_set=[(FEATURES, TARGETS)], verbose=False
         )
     run = only_run()
-    for name in ("validation_0-logloss", "train_2.validation_0-logloss", "train_3.validation_0-logloss"):
-        assert [step for step, _ in series(run, name)] == [0, 1, 2, 3]
-    assert artifact(run, "train_3.feature_importance_gain.json")
+    assert not any("logloss" in key for key in run.data.metrics)
+    assert run.data.params["estimator__max_depth"] == "2"
 
 
-def test_the_params_of_an_ensembles_members_overwrite_nothing() -> None:
-    features, targets = load_iris(return_X_y=True)
-    members = [(f"depth {depth}", classifier().set_params(max_depth=depth)) for depth in (1, 3)]
-    VotingClassifier(members).fit(features, targets)
-    params = only_run().data.params
-    assert (params["max_depth"], params["train_2.max_depth"]) == ("1", "3")
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_a_search_is_one_run_with_the_series_of_the_best_estimator(n_jobs: int) -> None:
+    import joblib
+
+    with joblib.parallel_backend("threading"):
+        search = GridSearchCV(classifier(), {"max_depth": [1, 3]}, cv=2, n_jobs=n_jobs)
+        search.fit(FEATURES, TARGETS, eval_set=[(FEATURES, TARGETS)], verbose=False)
+    (run,) = [run for run in recorded() if "mlflow.parentRunId" not in run.data.tags]
+    assert run.info.run_name == "GridSearchCV(XGBClassifier)"
+    assert [step for step, _ in series(run, "validation_0-logloss")] == [0, 1, 2, 3]
+    assert run.data.params["max_depth"] == str(search.best_params_["max_depth"])
+    assert importances(run, "gain") == search.best_estimator_.get_booster().get_score(importance_type="gain")
 
 
 def test_what_is_silenced_or_trained_inside_of_nothing_recorded_adds_nothing(matrix: Any) -> None:
@@ -462,3 +479,19 @@ def test_what_is_silenced_or_trained_inside_of_nothing_recorded_adds_nothing(mat
             train(PARAMS, matrix, 2)
     assert run.data.params == {}
     assert len(recorded()) == 1
+
+
+# -- several processes -------------------------------------------------------------------------------------------------
+
+
+def test_the_first_of_several_ranks_records_what_no_client_does(matrix: Any) -> None:
+    from xgboost import collective
+    from xgboost.tracker import RabitTracker
+
+    tracker = RabitTracker(n_workers=1, host_ip="127.0.0.1")
+    tracker.start()
+    with collective.CommunicatorContext(**tracker.worker_args()):
+        assert collective.is_distributed()
+        train(PARAMS, matrix, 2, evals=[(matrix, "train")])
+    tracker.wait_for()
+    assert only_run().data.summaries["train-logloss"].count == 2
