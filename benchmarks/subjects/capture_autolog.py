@@ -35,7 +35,7 @@ for script in arguments["scripts"]:
     # The first time imports the frameworks; the second is what the third is held against.
     without = [time_script(script) for _ in range(arguments["times"])]
     # The machine's use, every ten seconds, is no part of a training of one.
-    autolog.enable(url, experiment=script, system_metrics=False)
+    autolog.enable(url, experiment=script, system_metrics=False, strict=True)
     seconds = time_script(script, autolog.flush)
     autolog.disable()
     # A script of which nothing is recorded leaves no experiment either.
