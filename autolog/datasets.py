@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import math
+import sys
 import sysconfig
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,6 +17,8 @@ from autolog.entities import Dataset
 from autolog.redaction import redact_url
 
 _FRAMES_SEARCHED: Final = 20
+# The frame's, that of the variable here, and that of the argument of getrefcount().
+_REFERENCES_OF_A_SNAPSHOT: Final = 3
 _LIBRARIES: Final = tuple(
     str(Path(folder)) for name, folder in sysconfig.get_paths().items() if name in {"stdlib", "platstdlib"}
 )
@@ -61,9 +65,20 @@ def variable_name(data: Any, frame: FrameType | None) -> str | None:
         if frame is None:
             return None
         if not _is_library(frame):
-            return _name_in(frame.f_locals, data) or _name_in(frame.f_globals, data)
+            return _name_in_locals(frame, data) or _name_in(frame.f_globals, data)
         frame = frame.f_back
     return None
+
+
+def _name_in_locals(frame: FrameType, data: Any) -> str | None:
+    names: Any = frame.f_locals
+    name = _name_in(names, data)
+    # Before Python 3.13 a function's frame keeps the dictionary, and with it all its locals alive after the program
+    # has deleted them. Emptied only where nobody else has it: neither a debugger nor who has called locals().
+    is_snapshot = sys.version_info < (3, 13) and frame.f_code.co_flags & inspect.CO_OPTIMIZED
+    if is_snapshot and sys.gettrace() is None and sys.getrefcount(names) <= _REFERENCES_OF_A_SNAPSHOT:
+        names.clear()
+    return name
 
 
 def _name_in(names: Mapping[str, Any], data: Any) -> str | None:

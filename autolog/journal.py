@@ -104,6 +104,7 @@ class Journal:
         self._turn = threading.RLock()
         self._counts = {"index": 0, "facts": 0}
         self._series = itertools.count(1)
+        self._stage: Path | None = None
         self._staged = itertools.count(1)
         self._held: list[HeldSegment] = []
         self._rotating: set[str] = set()
@@ -199,9 +200,11 @@ class Journal:
 
     def stage(self) -> Path:
         """Return a path for a file whose content waits here for the artifact store."""
-        folder = self.folder / "stage"
-        folder.mkdir(mode=0o700, exist_ok=True)
-        return folder / f"{next(self._staged):08d}"
+        if self._stage is None:
+            folder = self.folder / "stage"
+            folder.mkdir(mode=0o700, exist_ok=True)
+            self._stage = folder
+        return self._stage / f"{next(self._staged):08d}"
 
     def position(self) -> Position:
         """Return how much has been appended."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import getpass
+import os
 import threading
 import time
 import traceback
@@ -420,4 +421,11 @@ def current_user() -> str:
 
 
 def _write_bytes(path: Path, content: bytes) -> None:
-    path.write_bytes(content)
+    # Not by way of Python's file objects, which take three times as long as the file itself.
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
+    try:
+        remaining = memoryview(content)
+        while remaining:
+            remaining = remaining[os.write(descriptor, remaining) :]
+    finally:
+        os.close(descriptor)

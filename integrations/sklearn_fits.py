@@ -44,7 +44,13 @@ def log_end(run: ActiveRun, estimator: Any, call: Call, candidates: Candidates) 
     with guard("recording a search"):
         if (search := find_search(estimator)) is not None:
             log_search(run, search, candidates)
-    features, targets, weights = training_data(call)
+    with guard("asking whether an estimator may be called"):
+        if is_trusted(estimator):
+            _log_evaluation(run, estimator, *training_data(call))
+
+
+def _log_evaluation(run: ActiveRun, estimator: Any, features: Any, targets: Any, weights: Any) -> None:
+    """Record what has to be computed: training metrics and importances."""
     settings = run.tracking.settings
     with guard("computing training metrics"):
         computed = training_metrics(estimator, features, targets, weights, most_rows=settings.training_metrics_rows)
@@ -56,10 +62,10 @@ def log_end(run: ActiveRun, estimator: Any, call: Call, candidates: Candidates) 
         if computed.rows is not None:
             run.set_tag("autolog.training_metrics.rows", computed.rows)
     with guard("recording importances"):
-        if is_trusted(estimator):
-            log_importances(run, estimator, features)
-            if settings.permutation_importances:
-                log_permutation_importances(run, estimator, features, targets, weights)
+        log_importances(run, estimator, features)
+    if settings.permutation_importances:
+        with guard("computing permutation importances"):
+            log_permutation_importances(run, estimator, features, targets, weights)
 
 
 def training_data(call: Call) -> tuple[Any, Any, Any]:

@@ -55,7 +55,7 @@ def training_metrics(
     """Compute a classifier's or regressor's metrics on its training data, from one pass of predictions.
 
     Args:
-        estimator: fitted.
+        estimator: fitted, and trusted: none but a known library's code is called.
         features: shape (n, m), as it was given to fit.
         targets: shape (n,) or (n, outputs), or None.
         weights: shape (n,), or None.
@@ -63,8 +63,7 @@ def training_metrics(
             compared with the training data; of 0 rows nothing is computed.
 
     Returns:
-        Nothing for an estimator without targets or predictions, for a classifier of several outputs,
-        or where code that is not a known library's would be called.
+        Nothing for an estimator without targets or predictions, and for a classifier of several outputs.
     """
     if not most_rows or not can_be_evaluated(estimator, features, targets):
         return TrainingMetrics()
@@ -89,12 +88,14 @@ def batch_score(estimator: Any, features: Any, targets: Any, weights: Any = None
 
 
 def can_be_evaluated(estimator: Any, features: Any, targets: Any) -> bool:
-    """Say whether an estimator can be asked for predictions: of known code, for known data, with a target each."""
+    """Say whether a trusted estimator predicts classes or numbers, and the data are known, with a target each."""
     if targets is None or not all(type(data).__module__.partition(".")[0] in _DATA for data in (features, targets)):
         return False
-    if not is_trusted(estimator) or not hasattr(estimator, "predict"):
+    if not hasattr(estimator, "predict") or count_rows(features) != count_rows(targets):
         return False
-    return count_rows(features) == count_rows(targets)
+    base: Any = importlib.import_module("sklearn.base")
+    has_one_output = len(getattr(targets, "shape", (0,))) == 1 or targets.shape[1] == 1
+    return bool(base.is_regressor(estimator) or (has_one_output and base.is_classifier(estimator)))
 
 
 def is_trusted(estimator: Any) -> bool:
@@ -134,9 +135,7 @@ def _evaluate(
     return Evaluation()
 
 
-def _correct_score(
-    metrics: dict[str, float], estimator: Any, features: Any, targets: Any, weights: Any
-) -> None:
+def _correct_score(metrics: dict[str, float], estimator: Any, features: Any, targets: Any, weights: Any) -> None:
     """Make ``training_score`` what ``score`` returns, where that is another function than most estimators'."""
     name = implementation(final_estimator(estimator), "score").partition(":")[2]
     scoring = getattr(estimator, "scoring", None)
@@ -180,8 +179,11 @@ def _take(data: Any, rows: Any) -> Any:
 @contextmanager
 def _undisturbing() -> Iterator[None]:
     """Hide warnings, and do not validate again what fit has accepted."""
+    import numpy as np
+
     config_context: Any = importlib.import_module("sklearn").config_context
-    with _warnings_silenced(), config_context(assume_finite=True, skip_parameter_validation=True):
+    trusting = config_context(assume_finite=True, skip_parameter_validation=True)
+    with _warnings_silenced(), np.errstate(all="ignore"), trusting:
         yield
 
 

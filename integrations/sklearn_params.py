@@ -132,7 +132,8 @@ def describe_value(value: Any) -> str:
     is_named = isinstance(value, (types.FunctionType, types.BuiltinFunctionType, type))
     if is_known_code(value) and not is_named and not hasattr(kind, "__next__"):
         return str(value)
-    return full_name(value if is_named else kind)
+    named = value if is_named else kind
+    return f"{named.__module__}.{named.__qualname__}"
 
 
 def _describe_items(values: Any) -> str:
@@ -197,7 +198,7 @@ def _parts(key: str, value: Any) -> Iterator[dict[str, Any]]:
 def _is_default(cls: type, name: str, value: Any) -> bool:
     defaults = _defaults.get(cls)
     if defaults is None:
-        parameters = inspect.signature(cls.__init__).parameters.values()
+        parameters = inspect.signature(vars(cls).get("__init__", cls)).parameters.values()
         defaults = {one.name: one.default for one in parameters}
         _defaults[cls] = defaults
     default = defaults.get(name, inspect.Parameter.empty)

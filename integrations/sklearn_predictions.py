@@ -155,6 +155,6 @@ def _once(method: Callable[..., Any]) -> Callable[..., Any]:
         if not kept:
             kept.append(method(*args, **kwargs))
         # A copy, since probabilities are computed in place from the scores.
-        return copy.deepcopy(kept[0])
+        return kept[0].copy() if type(kept[0]).__module__ == "numpy" else copy.deepcopy(kept[0])
 
     return shared

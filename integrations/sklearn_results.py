@@ -72,13 +72,14 @@ def kept_numbers(found: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
 def _number(value: Any) -> float | None:
     # By the type itself, since isinstance() asks a proxy for the class of its object.
     kind = type(value)
-    if kind is bool or issubclass(kind, (int, float)):
-        return float(value)
+    if issubclass(kind, (int, float)):
+        # A truth value is no measurement.
+        return float(value) if kind is not bool else None
     if kind.__module__ == "numpy":
         if kind.__name__ == "ndarray":
             # Iterations are counted for each class or target; the estimator took the most of them.
             return float(value.max()) if value.ndim == 1 and value.dtype.kind in "iu" and len(value) == 1 else None
-        if value.dtype.kind in "biuf":
+        if value.dtype.kind in "iuf":
             return float(value)
     return None
 
@@ -119,7 +120,9 @@ def log_importances(run: ActiveRun, estimator: Any, features: Any) -> None:
     if values.ndim > 1:
         # One row for each class or target: how much a feature counts in all of them.
         rows = values.reshape(-1, values.shape[-1])
-        values, deviations = (rows[0], None) if len(rows) == 1 else (np.abs(rows).mean(axis=0), np.abs(rows).std(axis=0))
+        values, deviations = (
+            (rows[0], None) if len(rows) == 1 else (np.abs(rows).mean(axis=0), np.abs(rows).std(axis=0))
+        )
     names = feature_names(estimator, last, features, len(values))
     log_figures(run, [feature_importance_figure(names, values, found[0], deviations)])
 
@@ -137,7 +140,7 @@ def feature_names(estimator: Any, last: Any, features: Any, count: int) -> list[
         names = vars(fitted).get("feature_names_in_")
         if names is not None and len(names) == count:
             return [str(name) for name in names]
-    if last is not estimator and "steps" in vars(estimator):
+    if last is not estimator and len(vars(estimator).get("steps", ())) > 1:
         # Not every transformer knows; those that do are asked in order.
         try:
             names = estimator[:-1].get_feature_names_out()

@@ -52,7 +52,8 @@ class Candidates:
 
         Searches that halve count their candidates anew in every iteration; a fold that comes again tells which one.
         """
-        bases, sizes, seen = [0], [0], set()
+        bases, sizes = [0], [0]
+        seen: set[tuple[int, int]] = set()
         grouped: dict[int, list[Fold]] = {}
         for candidate, size, fold in self.folds:
             if (candidate, fold.split) in seen:
@@ -201,7 +202,7 @@ def _metric_columns(results: Mapping[str, list[Any]]) -> dict[str, list[Any]]:
 
 
 def _split_columns(results: Mapping[str, list[Any]]) -> dict[str, list[list[Any]]]:
-    """Return the folds' scores: for ``split0_test_score``, ``split1_test_score`` … the columns of ``split_test_score``."""
+    """Return the folds' scores: the columns ``split0_test_score``, ``split1_test_score`` … as ``split_test_score``."""
     found: dict[str, dict[int, list[Any]]] = {}
     for name, values in results.items():
         number, _, score = name.removeprefix(_SPLIT).partition("_")

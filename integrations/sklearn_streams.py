@@ -14,7 +14,7 @@ from autolog.attribution import attribute_model
 from autolog.entities import RunStatus
 from autolog.guard import guard
 from autolog.hooks import Call
-from autolog.integrations.sklearn_metrics import batch_score, can_be_evaluated, count_rows
+from autolog.integrations.sklearn_metrics import batch_score, can_be_evaluated, count_rows, is_trusted
 from autolog.integrations.sklearn_params import (
     describe_input,
     describe_params,
@@ -39,6 +39,7 @@ class Stream:
         self.rows = 0
         self._began = time.perf_counter()
         self._scoring = 0.0
+        self._is_trusted = is_trusted(estimator)
         self.run, self._owns_run = self._find_run(estimator, integration)
 
     @property
@@ -86,7 +87,11 @@ class Stream:
         if self.calls > 1 and self._scoring > _SCORING_SHARE * (now - self._began):
             return None
         score = None
-        if 1 < count_rows(features) <= most_rows and can_be_evaluated(estimator, features, targets):
+        if (
+            1 < count_rows(features) <= most_rows
+            and self._is_trusted
+            and can_be_evaluated(estimator, features, targets)
+        ):
             score = batch_score(estimator, features, targets, weights)
         self._scoring += time.perf_counter() - now
         return score

@@ -19,7 +19,6 @@ from autolog.integrations.sklearn_params import (
 )
 
 if TYPE_CHECKING:
-    from autolog.figures import Figure
     from autolog.run import ActiveRun
 
 # Arguments that say what is done; the others are data, say how fast or how loudly it is done, or what is returned.
@@ -102,15 +101,11 @@ def _log_permutation_test(run: ActiveRun, call: Call) -> None:
     _log_folds(run, "permutation_score", permuted)
 
 
-def _log_curve(
-    run: ActiveRun, steps: Sequence[int], train_scores: Any, test_scores: Any, times: Sequence[Any]
-) -> None:
+def _log_curve(run: ActiveRun, steps: Sequence[int], train_scores: Any, test_scores: Any, times: Sequence[Any]) -> None:
     """Log mean and standard deviation over the folds, at each step of a curve."""
     named = {"train_score": train_scores, "test_score": test_scores, **dict(zip(_TIMES, times, strict=False))}
     for name, scores in named.items():
-        for step, mean, deviation in zip(
-            steps, scores.mean(axis=1).tolist(), scores.std(axis=1).tolist(), strict=True
-        ):
+        for step, mean, deviation in zip(steps, scores.mean(axis=1).tolist(), scores.std(axis=1).tolist(), strict=True):
             run.log_metric(f"mean_{name}", mean, step)
             run.log_metric(f"std_{name}", deviation, step)
 

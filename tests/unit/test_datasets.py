@@ -520,3 +520,24 @@ def test_a_name_in_a_script_is_found(tmp_path):
     environment = {**os.environ, "PYTHONPATH": str(Path(digests.__file__).parents[1])}
     printed = subprocess.run([sys.executable, str(script)], env=environment, check=True, capture_output=True).stdout
     assert printed.strip() == b"prices"
+
+
+def test_looking_for_a_name_keeps_no_local_of_the_caller_alive_and_changes_no_dictionary_of_his() -> None:
+    class Data:
+        pass
+
+    def call() -> None:
+        data, other = Data(), Data()
+        assert variable_name(data, sys._getframe()) == "data"
+        reference = weakref.ref(other)
+        del other
+        assert reference() is None
+        kept = locals()
+        assert variable_name(data, sys._getframe()) == "data"
+        assert kept["data"] is data
+
+    gc.disable()
+    try:
+        call()
+    finally:
+        gc.enable()

@@ -16,7 +16,9 @@ import pytest
 from autolog import imports
 from autolog.guard import Strictness
 from autolog.hooks import Call, Hook, Integration
-from autolog.training import current_training
+from autolog.lifecycle import begin_run
+from autolog.run import active_run
+from autolog.training import Training, current_training, inherit_training, is_silenced, silence
 
 # A small library with an alias of its function, as boosting libraries have one of their train.
 LIBRARY = {
@@ -256,3 +258,38 @@ def test_a_target_that_the_library_does_not_have_is_left_out(caplog: pytest.LogC
     assert type(library.training.train).__name__ == "HookWrapper"
     assert caplog.text == ""
     integration.uninstall()
+
+
+def test_a_thread_that_is_started_in_silence_is_silent_until_the_training_is_over() -> None:
+    asked, told = threading.Event(), threading.Event()
+    heard: list[bool] = []
+
+    def listen() -> None:
+        heard.append(is_silenced())
+        told.set()
+        asked.wait(10)
+        heard.append(is_silenced())
+
+    thread = threading.Thread(target=listen)
+    with Training():
+        with silence():
+            inherit_training(thread)
+        assert not is_silenced()
+        thread.start()
+        assert told.wait(10)
+    asked.set()
+    thread.join()
+    assert heard == [True, False]
+
+
+def test_a_training_that_joins_a_run_makes_it_the_active_one_and_leaves_its_end_to_others() -> None:
+    run = begin_run(name="stream")
+    for error in (None, ValueError("a bad batch")):
+        with Training() as training:
+            training.join(run)
+            assert active_run() is run
+            training.end(error)
+        assert active_run() is None
+        assert not run.has_ended
+    assert run.data.tags["autolog.training.exception"] == "ValueError"
+    run.end()
