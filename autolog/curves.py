@@ -18,7 +18,9 @@ Floats = npt.NDArray[Any]
 Column = list[Union[float, None]]
 
 MOST_POINTS: Final = 1_000
-"""So many points the curves of a figure have together, and each at least a tenth of it."""
+"""So many points the curves of a figure have together; but each may have ``LEAST_POINTS``."""
+
+LEAST_POINTS: Final = 200
 
 BINS: Final = 10
 

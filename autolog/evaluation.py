@@ -14,7 +14,15 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from autolog.curves import MOST_POINTS, Ranking, calibration_points, precision_recall_points, rank, roc_points
+from autolog.curves import (
+    LEAST_POINTS,
+    MOST_POINTS,
+    Ranking,
+    calibration_points,
+    precision_recall_points,
+    rank,
+    roc_points,
+)
 from autolog.figures import (
     Calibration,
     Figure,
@@ -24,6 +32,7 @@ from autolog.figures import (
     RocCurve,
     confusion_matrix_figure,
     residuals_figure,
+    written_name,
 )
 
 Array = npt.NDArray[Any]
@@ -76,9 +85,8 @@ def evaluate_classifier(
     Returns:
         Nothing for several outputs, for labels of other types, and without rows of any weight.
     """
-    actual, guessed, weighting = _column(targets), _column(predicted), _weights(weights)
-    labels = np.asarray(classes)
-    if actual is None or guessed is None or labels.ndim != 1 or len(actual) != len(guessed):
+    actual, guessed, weighting, labels = _column(targets), _column(predicted), _weights(weights), _column(classes)
+    if actual is None or guessed is None or labels is None or len(actual) != len(guessed):
         return Evaluation()
     if weights is not None and (weighting is None or len(weighting) != len(actual)):
         return Evaluation()
@@ -92,20 +100,21 @@ def evaluate_classifier(
         held = weighting != 0
         actual_codes, guessed_codes, weighting = actual_codes[held], guessed_codes[held], weighting[held]
         scores = scores[held] if scores is not None else None
-    if not len(actual_codes) or (weighting is not None and not weighting.sum() > 0):
+    if not len(actual_codes) or not _has_weight(weighting):
         return Evaluation()
     found = Evaluation()
-    _add_counts(found, actual_codes, guessed_codes, len(names), weighting, prefix)
-    if figures:
-        found.figures.append(
-            confusion_matrix_figure(names, actual_codes, guessed_codes, weighting, f"{prefix}confusion_matrix")
-        )
-    if scores is not None and actual_codes.max() < len(labels):
-        _add_log_loss(found, actual_codes, scores, weighting, prefix)
-        if weighting is None or weighting.min() > 0:
-            _add_curves(found, actual_codes, scores, names, weighting, prefix, figures=figures)
-            if figures:
-                _add_calibration(found, actual_codes, scores, names, weighting, prefix)
+    with np.errstate(all="ignore"):
+        _add_counts(found, actual_codes, guessed_codes, len(names), weighting, prefix)
+        if figures:
+            found.figures.append(
+                confusion_matrix_figure(names, actual_codes, guessed_codes, weighting, f"{prefix}confusion_matrix")
+            )
+        if scores is not None and actual_codes.max() < len(labels):
+            _add_log_loss(found, actual_codes, scores, weighting, prefix)
+            if weighting is None or weighting.min() > 0:
+                _add_curves(found, actual_codes, scores, names, weighting, prefix, figures=figures)
+                if figures:
+                    _add_calibration(found, actual_codes, scores, names, weighting, prefix)
     return found
 
 
@@ -130,7 +139,7 @@ def evaluate_regressor(
     weighting = _weights(weights)
     if actual is None or guessed is None or actual.shape != guessed.shape or not actual.size:
         return Evaluation()
-    if weights is not None and (weighting is None or len(weighting) != len(actual) or not weighting.sum() > 0):
+    if weights is not None and (weighting is None or len(weighting) != len(actual) or not _has_weight(weighting)):
         return Evaluation()
     found = Evaluation()
     with np.errstate(all="ignore"):
@@ -220,7 +229,7 @@ def _add_curves(
         if is_ranked:
             found.metrics[f"{prefix}roc_auc"] = _one_against_one(above, support, present)
     if figures:
-        most = max(MOST_POINTS // len(rankings), MOST_POINTS // 10)
+        most = max(MOST_POINTS // len(rankings), LEAST_POINTS)
         found.figures.append(_roc(rankings, most, f"{prefix}roc_curve"))
         found.figures.append(_precision_recall(rankings, most, f"{prefix}precision_recall_curve"))
 
@@ -285,8 +294,8 @@ def _scores(probabilities: Any, rows: int, size: int) -> Array | None:
     """Return probabilities as floats of shape (n, k); None where they are not that, or not finite."""
     if probabilities is None:
         return None
-    scores = np.asarray(probabilities)
-    if scores.dtype.kind not in "biuf":
+    scores = _array(probabilities)
+    if scores is None or scores.dtype.kind not in "biuf":
         return None
     if scores.dtype.kind != "f" or scores.dtype.itemsize > np.dtype(np.float64).itemsize:
         scores = scores.astype(np.float64)
@@ -308,12 +317,12 @@ def _sums_to_one(scores: Array) -> bool:
 def _encode(actual: Array, guessed: Array, labels: Array) -> tuple[Codes, Codes, list[str]] | None:
     """Return both columns as indexes of labels, and the labels' names; labels that are not in ``labels`` come after."""
     arrays = (actual, guessed, labels)
-    if all(array.dtype.kind in "biu" for array in arrays) and _counts_up(labels):
-        codes = [array.astype(np.intp, copy=False) for array in (actual, guessed)]
-        if all(len(code) == 0 or (code.min() >= 0 and code.max() < len(labels)) for code in codes):
-            return codes[0], codes[1], [str(label) for label in labels.tolist()]
+    if all(array.dtype.kind in "biuf" for array in arrays):
+        numeric = _places(actual, labels), _places(guessed, labels)
+        if numeric[0] is not None and numeric[1] is not None:
+            return numeric[0], numeric[1], [written_name(label) for label in labels.tolist()]
     lists = [array.tolist() for array in arrays]
-    if not all(_LABELS.issuperset(map(type, values)) for values in lists):
+    if not all(kind in _LABELS or issubclass(kind, np.generic) for values in lists for kind in set(map(type, values))):
         return None
     places: dict[Any, int] = {}
     for label in lists[2]:
@@ -327,24 +336,47 @@ def _encode(actual: Array, guessed: Array, labels: Array) -> tuple[Codes, Codes,
         except KeyError:
             codes_of = [places.setdefault(value, len(places)) for value in values]
         columns.append(np.array(codes_of, dtype=np.intp))
-    return columns[0], columns[1], [str(label) for label in places]
+    return columns[0], columns[1], [written_name(label) for label in places]
 
 
-def _counts_up(labels: Array) -> bool:
-    return bool((labels == np.arange(len(labels))).all())
+def _places(values: Array, labels: Array) -> Codes | None:
+    """Return the index in ``labels`` of each number; None where one is not there, or a label is there twice."""
+    last = len(labels) - 1
+    if last < 0 or not len(values):
+        return None
+    if labels.dtype.kind in "iu" and values.dtype.kind in "iu" and labels[0] == 0 and labels[last] == last:
+        # Counted from 0, as most are.
+        is_count = last == 0 or bool((labels[1:] - labels[:-1] == 1).all())
+        if is_count and values.min() >= 0 and values.max() <= last:
+            return values.astype(np.intp, copy=False)
+    order = np.argsort(labels)
+    ranked = labels[order]
+    place = np.minimum(np.searchsorted(ranked, values), last)
+    if not (ranked[place] == values).all() or not (ranked[1:] != ranked[:-1]).all():
+        return None
+    codes: Codes = order[place]
+    return codes
+
+
+def _array(values: Any) -> Array | None:
+    try:
+        return np.asarray(values)
+    except ValueError:
+        # Lists of different lengths, as several outputs have.
+        return None
 
 
 def _column(values: Any) -> Array | None:
-    array = np.asarray(values)
-    if array.ndim == _BINARY and array.shape[1] == 1:
+    array = _array(values)
+    if array is not None and array.ndim == _BINARY and array.shape[1] == 1:
         array = array[:, 0]
-    return array if array.ndim == 1 else None
+    return array if array is not None and array.ndim == 1 else None
 
 
 def _numbers(values: Any) -> Array | None:
     """Return numbers as doubles of shape (n, outputs); None where they are not that, or not finite."""
-    array = np.asarray(values)
-    if array.dtype.kind not in "biuf" or array.ndim not in {1, 2}:
+    array = _array(values)
+    if array is None or array.dtype.kind not in "biuf" or array.ndim not in {1, 2} or not array.size:
         return None
     numbers = array.astype(np.float64, copy=False)
     return numbers.reshape(len(numbers), -1) if np.isfinite(numbers).all() else None
@@ -360,12 +392,20 @@ def _weights(values: Any) -> Array | None:
     return weights if np.isfinite(weights).all() else None
 
 
+def _has_weight(weights: Array | None) -> bool:
+    """Say whether weights, None for all alike, add up to something that can be divided by."""
+    if weights is None:
+        return True
+    with np.errstate(over="ignore"):
+        return 0 < float(weights.sum()) < np.inf
+
+
 def _r2(actual: Array, squares: Array, weights: Array | None) -> Any:
     """Return the mean of the outputs' coefficients of determination, where a constant target gives 1 or 0."""
     centred = actual - np.average(actual, axis=0, weights=weights)
     column = 1.0 if weights is None else weights[:, np.newaxis]
     unexplained = (column * squares).sum(axis=0)
-    variation = (column * centred * centred).sum(axis=0)
+    variation = (column * (centred * centred)).sum(axis=0)
     fallback = np.where(unexplained == 0, 1.0, 0.0)
     fraction = np.divide(unexplained, variation, out=np.ones_like(variation), where=variation != 0)
     return np.where((variation != 0) & (unexplained != 0), 1 - fraction, fallback).mean()

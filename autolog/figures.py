@@ -32,6 +32,8 @@ OTHERS: Final = "(others)"
 
 # The bars of a histogram of residuals.
 _BARS: Final = 40
+# Characters of a label or a feature's name.
+_LONGEST: Final = 200
 # Beside the values themselves; forty bars could not be told apart in double precision in much less.
 _NARROW: Final = 1e-9
 
@@ -155,7 +157,7 @@ class ValidationCurve(Struct, frozen=True):
     """Scores over the values of a param: a list of the folds' scores for each."""
 
     param: str
-    values: list[Union[float, str, None]]
+    values: list[Union[int, float, str, None]]
     train_scores: list[list[Number]]
     test_scores: list[list[Number]]
     scoring: str | None = None
@@ -170,7 +172,7 @@ class CrossValidation(Struct, frozen=True):
 class Search(Struct, frozen=True):
     """The candidates of a search in their order: what was tried, mean and standard deviation of the score."""
 
-    params: dict[str, list[Union[float, str, None]]]
+    params: dict[str, list[Union[int, float, str, None]]]
     means: list[Number]
     deviations: list[Number]
     candidates: list[int]
@@ -212,7 +214,7 @@ def confusion_matrix_figure(
         weights: shape (n,), or None.
         name: of the figure.
     """
-    labels = [str(label) for label in classes]
+    labels = [written_name(label) for label in classes]
     if len(labels) > MOST_CLASSES:
         sizes = np.bincount(actual, weights, len(labels))
         kept = np.sort(np.argsort(-sizes, kind="stable")[: MOST_CLASSES - 1])
@@ -228,7 +230,7 @@ def confusion_matrix_figure(
 def residuals_figure(targets: Any, predicted: Any, weights: Any = None, name: str = "residuals") -> Figure:
     """Make the figure of a regressor's residuals.
 
-    Of more than 1,000 rows the 50 lowest and the 50 highest residuals are kept, and of the rest every so many.
+    Of more than 1,000 rows the 10 lowest and the 10 highest residuals are kept, and of the rest every so many.
 
     Args:
         targets: shape (n,), finite.
@@ -239,7 +241,7 @@ def residuals_figure(targets: Any, predicted: Any, weights: Any = None, name: st
     residuals = targets - predicted
     chosen: Any = slice(None)
     if len(residuals) > MOST_ROWS:
-        extreme = MOST_ROWS // 20
+        extreme = MOST_ROWS // 100
         order = np.argpartition(residuals, (extreme, len(residuals) - extreme - 1))
         between = np.sort(order[extreme:-extreme])
         spaced = between[np.linspace(0, len(between) - 1, MOST_ROWS - 2 * extreme).astype(np.int64)]
@@ -269,7 +271,7 @@ def feature_importance_figure(
     order = _greatest(numbers)
     data = FeatureImportance(
         type,
-        [str(names[index]) for index in order.tolist()],
+        [written_name(names[index]) for index in order.tolist()],
         numbers[order].tolist(),
         len(numbers),
         None if deviations is None else np.asarray(deviations, dtype=np.float64)[order].tolist(),
@@ -292,7 +294,7 @@ def permutation_importance_figure(
     means = numbers.mean(axis=1)
     order = _greatest(means)
     data = PermutationImportance(
-        [str(names[index]) for index in order.tolist()],
+        [written_name(names[index]) for index in order.tolist()],
         means[order].tolist(),
         numbers.std(axis=1)[order].tolist(),
         len(means),
@@ -454,9 +456,15 @@ def _folds(scores: Any) -> list[list[Number]]:
     return rows
 
 
+def written_name(name: Any) -> str:
+    """Return a name as a text that is not too long; of the user's own class that of the class."""
+    plain = _plain(name)
+    return (plain if isinstance(plain, str) else str(plain))[:_LONGEST]
+
+
 def _plain(value: Any) -> float | str | None:
     if isinstance(value, np.generic):
         value = value.item()
     if value is None or type(value) in {int, float, str}:
         return value  # type: ignore[no-any-return]
-    return str(value) if type(value) is bool else type(value).__name__
+    return str(value) if type(value) is bool else repr(value) if type(value) is bytes else type(value).__name__

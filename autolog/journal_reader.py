@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 # One batch is one transaction: large enough to be quick, small enough to be held in memory twice.
 MOST_POINTS: Final = 100_000
 MOST_FACTS: Final = 10_000
+MOST_FACT_BYTES: Final = 32 << 20
 
 # More than any time that can be logged, and few enough to be counted in milliseconds.
 _MOST_SECONDS: Final = 1e12
@@ -78,7 +79,7 @@ class JournalReader:
         facts = self._facts.take(MOST_FACTS)
         taken: list[Points] = []
         points_end = self._position.points
-        if len(facts) < MOST_FACTS:
+        if not self._facts.has_more:
             taken = self._points.take(tail, self._series)
             points_end = self._points.position
         end = Position(self._facts.position, points_end)
@@ -137,6 +138,7 @@ class _FrameStream:
     def __init__(self, folder: Path, stream: str, *, finished: bool, start: int | None) -> None:
         self.damage: list[str] = []
         self.position = start or 0
+        self.has_more = False
         self._folder = folder
         self._stream = stream
         self._finished = finished
@@ -148,7 +150,10 @@ class _FrameStream:
             self.position = first.base
 
     def take(self, most: int | None) -> list[tuple[int, Fact]]:
+        """Return the next records; ``has_more`` says afterwards whether it was their number or size that ended them."""
         taken: list[tuple[int, Fact]] = []
+        size = 0
+        self.has_more = False
         while most is None or len(taken) < most:
             view = self._view or self._open_next()
             if view is None:
@@ -162,8 +167,10 @@ class _FrameStream:
                 elif number >= self.position:
                     self._miss_up_to(number)
                     self._decode(payload, taken)
+                    size += len(payload)
                 self._offset = offset
-                if most is not None and len(taken) >= most:
+                if most is not None and (len(taken) >= most or size >= MOST_FACT_BYTES):
+                    self.has_more = True
                     return taken
             if is_last:
                 break

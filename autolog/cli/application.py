@@ -88,7 +88,7 @@ application.command(
     context_settings={"allow_interspersed_args": False},
 )(execute.execute)
 application.command("runs", rich_help_panel=_READ)(runs.runs)
-application.command("show", rich_help_panel=_READ)(show.show)
+application.command("show", cls=show.ShowCommand, rich_help_panel=_READ)(show.show)
 application.command("compare", rich_help_panel=_READ)(compare.compare)
 application.command("best", rich_help_panel=_READ)(compare.best)
 application.command("experiments", rich_help_panel=_READ)(runs.experiments)

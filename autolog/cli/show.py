@@ -4,23 +4,25 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+from typer.core import TyperCommand
 
 from autolog.backend import History, Reader
 from autolog.cli import text
 from autolog.cli.columns import ID_LENGTH
 from autolog.cli.lookup import did_you_mean, find_run, open_store
-from autolog.cli.options import BackendOption, Format, FormatOption, RunArgument
+from autolog.cli.options import BackendOption, Format, FormatOption
 from autolog.cli.output import STATUS_STYLES, Column, hint, print_csv, print_json, print_table, stdout, waiting
 from autolog.cli.records import full_document
 from autolog.cli.runs import experiment_names
 from autolog.entities import Artifact, LifecycleStage, Run
-from autolog.errors import NotFound
+from autolog.errors import InvalidParameter, NotFound
 from autolog.export import HISTORY_FIELDS, history_rows
 
 _SPARK_WIDTH = 24
@@ -30,18 +32,71 @@ _ROWS_OF_HISTORY = 40
 _DIFF_ENDINGS = (".diff", ".patch")
 
 
+class ShowCommand(TyperCommand):
+    """A command whose ``--plot`` may stand without a value, and then lists what there is to draw."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Give a ``--plot`` without a value the value that lists."""
+        completed: list[str] = []
+        for index, argument in enumerate(args):
+            completed.append(argument)
+            following = args[index + 1 : index + 2]
+            if argument == "--plot" and (not following or following[0].startswith("-")):
+                completed.append("list")
+        return super().parse_args(ctx, completed)
+
+
 def show(
-    run: RunArgument,
+    runs: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="RUN",
+            help="A run's id, the first four or more characters of it, or: last. Several can be drawn together.",
+        ),
+    ],
     backend: BackendOption = None,
     metric: Annotated[
         str | None,
         typer.Option("--metric", metavar="KEY", help="Print this metric's whole history.", show_default=False),
     ] = None,
+    plot: Annotated[
+        str | None,
+        typer.Option(
+            "--plot",
+            metavar="[KIND]",
+            help="Draw a figure: roc, pr, confusion, calibration, residuals, importance, learning-curve, metric:NAME … "
+            "Without a kind, list what there is.",
+            show_default=False,
+        ),
+    ] = None,
+    target: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE",
+            help="The file to draw into: .png, .svg or .pdf; by default a .png here, named like the figure.",
+            show_default=False,
+        ),
+    ] = None,
     output: FormatOption = Format.TABLE,
 ) -> None:
-    """Show everything about one run."""
+    """Show everything about one run, or draw its figures."""
+    if plot is None and len(runs) > 1:
+        raise InvalidParameter(
+            "one run is shown at a time; `autolog compare` puts runs side by side, --plot draws them"
+        )
+    if plot is None and target is not None:
+        raise InvalidParameter("--output is the file that --plot KIND draws into; --plot alone lists what there is")
+    if plot is not None and metric is not None:
+        raise InvalidParameter(f"--metric prints and --plot draws; to draw the metric: --plot metric:{metric}")
     with open_store(backend) as reader:
-        found = find_run(reader, run)
+        if plot is not None:
+            from autolog.cli.plot import plot as plot_runs
+
+            plot_runs(reader, [find_run(reader, run) for run in dict.fromkeys(runs)], plot, target, output)
+            return
+        found = find_run(reader, runs[0])
         if metric is not None:
             _show_history(reader, found, metric, output)
             return

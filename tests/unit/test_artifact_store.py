@@ -41,6 +41,13 @@ def test_what_is_stored_is_described_and_read_back(store, staged):
         assert file.read() == content
 
 
+def test_content_in_memory_is_stored_as_a_file_is(store):
+    artifact = store.put(b"\0\xff", "a/b.bin")
+    assert artifact == Artifact(path="a/b.bin", size=2, sha256=hashlib.sha256(b"\0\xff").hexdigest())
+    with store.open("a/b.bin") as file:
+        assert file.read() == b"\0\xff"
+
+
 def test_storing_again_replaces(store, staged):
     store.put(staged(b"one"), "a.txt")
     store.put(staged(b""), "a.txt")

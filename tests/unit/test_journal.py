@@ -19,7 +19,7 @@ from autolog.backend import Batch, Position
 from autolog.committed import read_committed, write_committed
 from autolog.entities import RunStatus
 from autolog.errors import JournalError
-from autolog.events import ParamsLogged, RunCreated, RunUpdated, TagsSet
+from autolog.events import ArtifactLogged, ParamsLogged, RunCreated, RunUpdated, TagsSet
 from autolog.journal import Journal, read_info
 from autolog.journal_reader import JournalReader
 from autolog.segments import HEADER_SIZE, POINT_MARK, POINT_SIZE, pack_point
@@ -381,3 +381,18 @@ def test_a_fact_that_cannot_be_understood_is_reported_and_the_next_is_read(tmp_p
     assert [number for batch in batches for number, _ in batch.facts] == [1]
     (damage,) = reader.damage
     assert "record 0 of facts is not understood" in damage
+
+
+def test_a_batch_of_large_facts_is_no_larger_than_memory_should_hold(tmp_path: Path) -> None:
+    journal = open_journal(tmp_path)
+    content = os.urandom(1 << 19)
+    for number in range(100):
+        journal.append(ArtifactLogged(run_id="r", path=str(number), content=content))
+    series = journal.define_series("r", "loss")
+    assert series is not None
+    append_point(journal, point(series, 0, 1.0))
+    batches, _ = read_all(journal.folder)
+    assert max(len(batch.facts) for batch in batches) == 64
+    assert [fact.path for fact in facts_of(batches) if isinstance(fact, ArtifactLogged)] == list(map(str, range(100)))
+    # A point is not read before every fact that was recorded before it.
+    assert [len(batch.points) for batch in batches] == [0, 1]
