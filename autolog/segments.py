@@ -231,12 +231,15 @@ class SegmentView:
     def _next_frame(self, offset: int) -> int:
         # Looking for how an event begins passes over what is none without a checksum for every length it might be.
         ahead = _FRAME.size + _EVENT_TAG_AT
-        found = self.map.find(_EVENT_TAG, offset + ahead)
+        # Without the last byte, where none begins: Python 3.11.0 to 3.11.3 look at a byte more (python/cpython#105235),
+        # which ends the process where that is the first of a page that is not mapped.
+        end = self.size - 1
+        found = self.map.find(_EVENT_TAG, offset + ahead, end)
         while found >= 0:
             start = found - ahead
             if start % _FRAME_ALIGNMENT == 0 and self._frame_at(start) is not None:
                 return start
-            found = self.map.find(_EVENT_TAG, found + 1)
+            found = self.map.find(_EVENT_TAG, found + 1, end)
         return self.size
 
     @property

@@ -80,9 +80,6 @@ with autolog.start_run():
     assert run.data.metrics == {f"worker{number}": float(number) for number in range(4)}
 
 
-@pytest.mark.skipif(
-    not os.environ.get("AUTOLOG_TORTURE"), reason="fails at times on a busy machine: see reliability.md"
-)
 def test_a_thread_that_logs_to_the_end_makes_no_false_alarm(tmp_path: Path) -> None:
     script = """
 import threading, time

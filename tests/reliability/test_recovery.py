@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import msgspec
@@ -15,6 +16,7 @@ from autolog.backends import open_reader
 from autolog.entities import RunStatus
 from autolog.journal import read_info
 from autolog.recovery import recover, scan
+from autolog.writer import Writer
 
 LEAVE_BEHIND = """
 import os, signal
@@ -123,3 +125,35 @@ def test_what_else_lies_in_the_folder_of_the_spool_is_left_alone(tmp_path: Path)
     assert scan(spool) == []
     assert recover(spool) == []
     assert all((folder / "precious").read_text() == "mine" for folder in others)
+
+
+def test_two_threads_of_a_process_never_recover_one_journal_at_once(
+    journal: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inside, go_on = threading.Event(), threading.Event()
+    write = Writer.step
+
+    def step_slowly(writer: Writer) -> bool:
+        inside.set()
+        assert go_on.wait(60)
+        return write(writer)
+
+    monkeypatch.setattr(Writer, "step", step_slowly)
+    first = threading.Thread(target=recover, args=(tmp_path / "spool",))
+    first.start()
+    assert inside.wait(60)
+    assert recover(tmp_path / "spool") == []
+    # Nor has the attempt given the first one's lock away.
+    (state,) = scan(tmp_path / "spool")
+    assert state.alive
+    other = subprocess.run(
+        [sys.executable, "-c", "from autolog.recovery import recover; print(recover())"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert other.stdout.strip() == "[]"
+    go_on.set()
+    first.join(60)
+    assert_sent(tmp_path)
