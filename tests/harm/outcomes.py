@@ -16,7 +16,9 @@ import pytest
 
 ENABLED = os.environ["AUTOLOG_HARM_ENABLED"] == "1"
 # What differs from one process to the next: addresses, folders of one's own, and times.
-PASSING = re.compile(r"\[\d\d:\d\d:\d\d\]|0x[0-9a-f]+|/tmp/[^\s'\"]+|\d+(?:\.\d+)?(?:e[+-]?\d+)?\s?(?:ns|us|µs|ms|s|sec|secs|seconds|min)\b")
+PASSING = re.compile(
+    r"\[\d\d:\d\d:\d\d\]|0x[0-9a-f]+|/tmp/[^\s'\"]+|\d+(?:\.\d+)?(?:e[+-]?\d+)?\s?(?:ns|us|µs|ms|s|sec|secs|seconds|min)\b"
+)
 
 outcomes: dict[str, str] = {}
 warned: dict[str, set[str]] = {}

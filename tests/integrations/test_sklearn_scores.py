@@ -59,7 +59,7 @@ def logged() -> list[dict[str, float]]:
         {
             key: value
             for key, value in run.data.metrics.items()
-            if not key.startswith(("training_", "n_iter", "inertia"))
+            if not key.startswith(("training_", "n_iter", "inertia", "max_features"))
         }
         for run in runs
     ]
