@@ -14,8 +14,13 @@ from autolog.trust import is_known_code
 
 # MLflow's name for one; the others are called as the attribute is, without the underscore at its end.
 _NAMES: Final = {"best_score_": "best_cv_score"}
-# They say of the data what the data set says.
-_OF_THE_DATA: Final = frozenset({"n_features_in_", "n_outputs_", "n_classes_", "n_samples_fit_", "n_samples_seen_"})
+# They say of the data what the data set says, or are settings and coefficients, which measure nothing.
+_NO_RESULTS: Final = frozenset(
+    {
+        *("n_features_in_", "n_outputs_", "n_classes_", "n_samples_fit_", "n_samples_seen_", "rank_", "t_"),
+        *("max_features_", "max_samples_", "intercept_", "offset_"),
+    }
+)
 # One value for each iteration or component: a metric with as many steps.
 _CURVES: Final = {
     "loss_curve_": "loss",
@@ -64,7 +69,7 @@ def kept_numbers(found: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
     """
     for attribute, value in dict(found).items():
         if attribute.endswith("_") and attribute[0] != "_" and attribute[-2:] != "__":
-            number = _number(value) if attribute not in _OF_THE_DATA else None
+            number = _number(value) if attribute not in _NO_RESULTS else None
             if number is not None:
                 yield _NAMES.get(attribute, attribute[:-1]), number
 
