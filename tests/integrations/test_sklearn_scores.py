@@ -16,6 +16,7 @@ import pytest
 
 pytest.importorskip("sklearn")
 
+import joblib
 import pandas as pd
 import polars as pl
 from sklearn import metrics
@@ -371,11 +372,28 @@ def test_an_estimator_of_the_users_own_is_followed() -> None:
     assert set(logged()[0]) == {"accuracy_score_Xte", "Odd_score_Xte"}
 
 
+def test_predictions_in_lists_are_followed() -> None:
+    class Listing(Odd):
+        def predict(self, X: Any) -> Any:
+            return [int(value > 15) for value in X[:, 0]]
+
+    listing = Listing().fit(Xtr, ytr)
+    accuracy_score(yte, listing.predict(Xte))
+    several = DecisionTreeClassifier(max_depth=2).fit(Xtr, np.column_stack([ytr, 1 - ytr]))
+    roc_auc_score(1 - yte, several.predict_proba(Xte)[1][:, 1])
+    accuracy_score(yte, several.predict(Xte)[:, 0])
+    assert [set(one) for one in logged()] == [
+        {"accuracy_score_Xte"},
+        {"roc_auc_score_Xte", "accuracy_score_Xte"},
+    ]
+
+
 def test_what_frameworks_compute_along_the_way_is_not_logged() -> None:
     model = train()
     cross_val_score(model, Xtr, ytr, scoring="f1")
     permutation_importance(model, Xte, yte, n_repeats=1)
-    permutation_importance(model, Xte[:50], yte[:50], scoring="f1", n_repeats=1, n_jobs=2)
+    with joblib.parallel_backend("threading"):
+        permutation_importance(model, Xte[:50], yte[:50], scoring="f1", n_repeats=1, n_jobs=2)
     of_the_model, of_the_folds = logged()
     assert of_the_model == {}
     assert set(of_the_folds) == {"test_score", "mean_test_score", "std_test_score"}
@@ -438,7 +456,9 @@ def test_threads_attribute_to_their_own_models() -> None:
     assert autolog.flush(60)
     for run in autolog.search_runs(search_all_experiments=True, output_format="list"):
         assert len([key for key in run.data.metrics if key.startswith("balanced_accuracy_score")]) == 20
-        values = [value for key, value in run.data.metrics.items() if key.endswith(("_score_features",)) or "_score-" in key]
+        values = [
+            value for key, value in run.data.metrics.items() if key.endswith("_score_features") or "_score-" in key
+        ]
         assert values == pytest.approx([values[0]] * 21), "the metrics of another model are among them"
 
 

@@ -52,7 +52,7 @@ def history(run: Run, key: str) -> list[tuple[int, float]]:
 
 def test_a_stream_is_one_run_with_a_step_for_each_call_and_ends_with_its_estimator() -> None:
     model = SGDClassifier(random_state=0)
-    for batch in range(3):
+    for _ in range(3):
         model.partial_fit(FEATURES, TARGETS, classes=CLASSES)
         assert autolog.active_run() is None
     (run,) = recorded()
