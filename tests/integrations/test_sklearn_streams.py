@@ -52,14 +52,16 @@ def history(run: Run, key: str) -> list[tuple[int, float]]:
 
 def test_a_stream_is_one_run_with_a_step_for_each_call_and_ends_with_its_estimator() -> None:
     model = SGDClassifier(random_state=0)
-    for _ in range(3):
+    for batch in range(3):
         model.partial_fit(FEATURES, TARGETS, classes=CLASSES)
         assert autolog.active_run() is None
+        assert model.t_ == 1 + len(FEATURES) * (batch + 1)
     (run,) = recorded()
     assert run.info.status is RunStatus.RUNNING
     assert (run.info.run_name, run.data.params["loss"]) == ("SGDClassifier", "hinge")
     assert run.data.tags["mlflow.autologging"] == "sklearn"
     assert history(run, "rows_seen") == [(1, 22.0), (2, 44.0), (3, 66.0)]
+    assert history(run, "t") == [(1, 23.0), (2, 45.0), (3, 67.0)]
     assert history(run, "training_score")[0][0] == 1
     assert len(run.inputs.dataset_inputs) == 1
     handle = run_of_model(model)
