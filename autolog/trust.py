@@ -18,7 +18,8 @@ _KNOWN: Final = frozenset(
 def is_known_code(value: Any) -> bool:
     """Say whether a class or function, or an object by its class, comes from a library that is known.
 
-    Containers and partial functions are not: they run what they hold.
+    Containers and partial functions are not: they run what they hold. Nor is what a library keeps for its own tests.
     """
     owner = value if isinstance(value, (type, types.FunctionType, types.BuiltinFunctionType)) else type(value)
-    return (getattr(owner, "__module__", None) or "builtins").partition(".")[0] in _KNOWN
+    library, *inner = (getattr(owner, "__module__", None) or "builtins").split(".")
+    return library in _KNOWN and "tests" not in inner

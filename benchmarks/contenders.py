@@ -58,7 +58,7 @@ PEERS: Final = (
         "MLflow",
         "mlflow",
         stores={"file": ("files", "file"), "sqlite": ("SQLite", "sqlite"), "async": ("SQLite, async", "sqlite")},
-        requirements=("mlflow==3.17.2", "scikit-learn==1.9.1", *_COMMON),
+        requirements=("mlflow==3.17.2", "scikit-learn==1.9.1", "xgboost-cpu==3.2.0", "lightgbm==4.7.0", *_COMMON),
         variables={
             "MLFLOW_ALLOW_FILE_STORE": "true",
             "MLFLOW_DISABLE_TELEMETRY": "true",

@@ -121,6 +121,8 @@ _TRAININGS: Final = {
     "logistic": "LogisticRegression in a pipeline, 569 x 30",
     "forest": "RandomForest of 100 trees, 1,797 x 64",
     "grid": "GridSearchCV, 6 candidates x 3 folds",
+    "xgboost": "`xgboost.train`, 200 rounds, 4 metrics a round",
+    "lightgbm": "`lightgbm.train`, 200 rounds, 4 metrics a round",
 }
 _HOOK = Group(
     "hook",
@@ -175,16 +177,24 @@ def in_order(names: Iterator[str] | list[str]) -> list[str]:
 
 
 def _training(name: str, title: str) -> Group:
+    quick = {"training_logistic": dict.fromkeys(_LOCAL, 10 * _MILLISECOND)}
+    rounds = (
+        (Measure("added_per_point", "added, per metric of a round", targets=dict.fromkeys(_LOCAL, 20 * _MICROSECOND)),)
+        if name in {"training_xgboost", "training_lightgbm"}
+        else ()
+    )
     return Group(
         name,
         f"Training: {title}",
         "Fits that are recorded and fits that are not, by turns in one process; a sample is the difference of two "
         "neighbours, so that it can be negative where the fit itself varies more than recording costs. "
         "CPU time counts every thread until all is stored. *With the model* also stores the trained model; "
-        "a tool that stores none has no figure there. One thread for the linear algebra.",
+        "a tool that stores none has no figure there. One thread for the linear algebra."
+        + (" *Per metric of a round* is what is added beyond a training of one round." if rounds else ""),
         (
             Measure("fit", "the fit alone", compared=False),
-            Measure("added", "added to it"),
+            Measure("added", "added to it", targets=quick.get(name, {})),
+            *rounds,
             Measure("added_cpu", "CPU time added"),
             Measure("added_with_model", "added, with the model"),
             Measure("added_cpu_with_model", "CPU time, with the model"),

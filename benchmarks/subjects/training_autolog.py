@@ -5,7 +5,7 @@ from functools import partial
 
 from autolog_store import make_store
 from subject import read_arguments, report
-from workloads import WORKLOADS, Cost, Data, Workload, alternate, measure_fit
+from workloads import ROUNDS, WORKLOADS, Cost, Data, Workload, alternate, cost_of_a_point, measure_fit
 
 import autolog
 from autolog import tracking
@@ -15,14 +15,14 @@ arguments = read_arguments()
 url = make_store(arguments)
 
 
-def plain(workload: Workload, data: Data) -> Cost:
+def plain(workload: Workload, data: Data, rounds: int = ROUNDS) -> Cost:
     autolog.disable()
-    return measure_fit(workload, data)
+    return measure_fit(workload, data, rounds=rounds)
 
 
-def recorded(workload: Workload, data: Data, *, log_models: bool) -> Cost:
+def recorded(workload: Workload, data: Data, rounds: int = ROUNDS, *, log_models: bool = False) -> Cost:
     autolog.enable(url, log_models=log_models)
-    return measure_fit(workload, data, autolog.flush)
+    return measure_fit(workload, data, autolog.flush, rounds=rounds)
 
 
 def stores_model() -> bool:
@@ -47,4 +47,7 @@ for log_models, suffix in ((False, ""), (True, "_with_model")):
             partial(recorded, workload, data, log_models=log_models),
             suffix,
         )
+if workload.has_rounds:
+    few = partial(plain, workload, data, 1), partial(recorded, workload, data, 1)
+    samples |= cost_of_a_point(samples, alternate(arguments["repeats"], *few))
 report(samples)

@@ -11,7 +11,7 @@ from pathlib import Path
 import mlflow
 from mlflow_store import make_store
 from subject import read_arguments, report
-from workloads import WORKLOADS, Cost, Data, Workload, alternate, measure_fit
+from workloads import ROUNDS, WORKLOADS, Cost, Data, Workload, alternate, cost_of_a_point, measure_fit
 
 warnings.simplefilter("ignore")
 logging.disable(logging.WARNING)
@@ -19,15 +19,15 @@ arguments = read_arguments()
 make_store(arguments)
 
 
-def plain(workload: Workload, data: Data) -> Cost:
-    mlflow.sklearn.autolog(disable=True, silent=True)
-    return measure_fit(workload, data)
+def plain(workload: Workload, data: Data, rounds: int = ROUNDS) -> Cost:
+    flavor.autolog(disable=True, silent=True)
+    return measure_fit(workload, data, rounds=rounds)
 
 
-def recorded(workload: Workload, data: Data, *, log_models: bool) -> Cost:
-    mlflow.sklearn.autolog(log_models=log_models, silent=True)
+def recorded(workload: Workload, data: Data, rounds: int = ROUNDS, *, log_models: bool = False) -> Cost:
+    flavor.autolog(log_models=log_models, silent=True)
     models = count_models()
-    cost = measure_fit(workload, data)
+    cost = measure_fit(workload, data, rounds=rounds)
     if (count_models() > models) is not log_models:
         raise SystemExit("a model was stored where none was wanted, or the other way round")
     return cost
@@ -38,6 +38,7 @@ def count_models() -> int:
 
 
 workload = WORKLOADS[arguments["workload"]]
+flavor = getattr(mlflow, workload.integration)
 data = workload.data()
 samples: dict[str, list[float]] = {}
 for repeats, log_models, suffix in (
@@ -52,4 +53,7 @@ for repeats, log_models, suffix in (
             partial(recorded, workload, data, log_models=log_models),
             suffix,
         )
+if workload.has_rounds and arguments["repeats"]:
+    few = partial(plain, workload, data, 1), partial(recorded, workload, data, 1)
+    samples |= cost_of_a_point(samples, alternate(arguments["repeats"], *few))
 report(samples)

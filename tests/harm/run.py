@@ -1,4 +1,8 @@
-"""Run scikit-learn's own tests without autolog and with it, and compare the outcome of every single test."""
+"""Run tests that nobody here wrote without autolog and with it, and compare what every single one of them does.
+
+Compared are how a test ends, what it warns of, what it prints, and how it leaves the global random generators; so is
+the CPU time of all. Both runs of a suite go on at the same time, so that a slow moment of the machine hits both.
+"""
 
 from __future__ import annotations
 
@@ -8,70 +12,149 @@ import os
 import subprocess
 import sys
 import tempfile
-import time
+import threading
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, Final
 
-# What `make test` can afford: under two minutes for both runs.
-PART = (
-    "sklearn.tests.test_pipeline",
-    "sklearn.linear_model.tests.test_base",
-    "sklearn.ensemble.tests.test_forest::test_classification_toy",
-    "sklearn.ensemble.tests.test_forest::test_regression_criterion",
-    "sklearn.ensemble.tests.test_forest::test_warm_start",
-    "sklearn.model_selection.tests.test_search",
-    "sklearn.tests.test_base",
-    "sklearn.tests.test_metadata_routing",
-)
-WHOLE = (
-    "sklearn.tests.test_pipeline",
-    "sklearn.tests.test_base",
-    "sklearn.tests.test_metadata_routing",
-    "sklearn.model_selection",
-    "sklearn.linear_model",
-    "sklearn.ensemble.tests.test_forest",
-)
+from suites import PART, WHOLE
+
+_OPTIONS: Final = ("-q", "-p", "outcomes", "-p", "no:cacheprovider", "-p", "no:cov", "--no-header", "--tb=short")
+# What recording may cost of the CPU time of tests whose fits take milliseconds.
+_RATIO: Final = 1.3
 
 
-def run(modules: tuple[str, ...], folder: Path, *, enabled: bool) -> tuple[dict[str, str], float]:
-    """Run the tests of some modules; return the outcome of each test, and the seconds that it all took."""
-    report = folder / f"outcomes-{enabled}.json"
+@dataclass
+class Side:
+    """One run of a suite: how its tests ended, and the CPU seconds of the process and of those it waited for."""
+
+    found: dict[str, Any] = field(default_factory=dict)
+    seconds: float = 0.0
+    output: str = ""
+    runs: int = 0
+
+
+def main() -> int:
+    """Compare, print what differs, and return the exit code."""
+    chosen = _parse_arguments()
+    suites = PART if chosen.part else {name: WHOLE[name] for name in chosen.suites or WHOLE}
+    tests = differing = runs = 0
+    seconds = Counter[bool]()
+    for name, modules in suites.items():
+        plain, recorded = compare(modules, chosen.durations)
+        differences = list(find_differences(plain.found, recorded.found))
+        for line in differences:
+            print(f"differs: {line}")
+        if chosen.durations or len(plain.found["outcomes"]) == 0:
+            print(recorded.output[-20_000:])
+        outcomes = plain.found["outcomes"]
+        print(
+            f"{name}: {len(outcomes)} tests, {_count(outcomes)}, {sum(map(len, plain.found['warnings'].values()))} "
+            f"warnings: {len(differences)} differences; {recorded.runs} trainings recorded; "
+            f"{_seconds(plain.seconds, recorded.seconds)}",
+            flush=True,
+        )
+        tests, differing, runs = tests + len(outcomes), differing + len(differences), runs + recorded.runs
+        seconds += {False: plain.seconds, True: recorded.seconds}
+        if not outcomes:
+            differing += 1
+    print(
+        f"In all {tests} tests that nobody here wrote: {differing} differences; {runs} trainings recorded; "
+        f"{_seconds(seconds[False], seconds[True])}"
+    )
+    return int(bool(differing) or runs < 100)
+
+
+def compare(modules: tuple[str, ...], durations: int) -> tuple[Side, Side]:
+    """Run the tests of some modules without autolog and with it, at the same time."""
+    with tempfile.TemporaryDirectory(prefix="autolog-harm-", ignore_cleanup_errors=True) as name:
+        sides = {enabled: Side() for enabled in (False, True)}
+        threads = [
+            threading.Thread(target=_run, args=(side, modules, Path(name, f"enabled-{enabled}"), enabled, durations))
+            for enabled, side in sides.items()
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    return sides[False], sides[True]
+
+
+def find_differences(plain: Mapping[str, Any], recorded: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what a test does differently with autolog: its outcome, its warnings, what it prints or draws by lot."""
+    if not recorded["stored"]:
+        yield "what was recorded could not be stored in time"
+    for complaint in recorded["complaints"]:
+        yield f"autolog complains: {complaint}"
+    for kind in ("outcomes", "warnings", "printed", "random"):
+        without, with_it = plain[kind], recorded[kind]
+        for test in sorted(without.keys() | with_it.keys()):
+            if without.get(test) != with_it.get(test):
+                yield f"{test}, {kind}: {_difference(without.get(test), with_it.get(test))}"
+
+
+def _difference(without: Any, with_it: Any) -> str:
+    if isinstance(without or with_it, list):
+        without, with_it = set(without or ()), set(with_it or ())
+        without, with_it = sorted(without - with_it), sorted(with_it - without)
+    return f"\n    without autolog {str(without)[:1000]}\n    with it         {str(with_it)[:1000]}"
+
+
+def _run(side: Side, modules: tuple[str, ...], folder: Path, enabled: bool, durations: int) -> None:
+    folder.mkdir()
+    report, output = folder / "outcomes.json", folder / "output.txt"
+    here = Path(__file__).parent
     environment = os.environ | {
         "AUTOLOG_HARM_REPORT": str(report),
         "AUTOLOG_HARM_ENABLED": str(int(enabled)),
         "AUTOLOG_SPOOL": str(folder / "spool"),
         "AUTOLOG_BACKEND": f"file:{folder / 'runs'}",
-        "PYTHONPATH": os.pathsep.join(filter(None, [str(Path(__file__).parent), os.environ.get("PYTHONPATH")])),
+        "PYTHONPATH": os.pathsep.join(filter(None, [str(here), os.environ.get("PYTHONPATH")])),
         "OMP_NUM_THREADS": "1",
+        "OPENBLAS_NUM_THREADS": "1",
+        # Otherwise sets come in another order in each process, and with them some messages.
+        "PYTHONHASHSEED": "0",
     }
-    options = ["-q", "-p", "outcomes", "-p", "no:cacheprovider", "--no-header", "--tb=short", "-c", os.devnull]
-    command = [sys.executable, "-m", "pytest", *options, "--rootdir", str(folder), "--pyargs", *modules]
-    started = time.perf_counter()
-    with (folder / f"output-{enabled}.txt").open("w") as output:
-        subprocess.run(command, cwd=folder, env=environment, stdout=output, stderr=subprocess.STDOUT, check=False)
-    return json.loads(report.read_text()), time.perf_counter() - started
+    # The names of tests are then whole paths, and the fixtures of autolog's own tests stay where they are.
+    places = ("-c", os.devnull, "--rootdir", "/", "--confcutdir", str(here / "foreign"))
+    options = [*_OPTIONS, *places, f"--durations={durations}"]
+    command = [sys.executable, "-m", "pytest", *options, "--pyargs", *modules]
+    with output.open("w") as file:
+        process = subprocess.Popen(command, cwd=folder, env=environment, stdout=file, stderr=subprocess.STDOUT)
+        # Only so are the seconds those of this process and of its own children, whichever other runs beside it.
+        _, status, used = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    side.seconds = used.ru_utime + used.ru_stime
+    side.output = output.read_text(encoding="utf-8", errors="replace")
+    side.runs = sum(1 for _ in (folder / "runs").glob("*/*/run.json"))
+    if report.exists():
+        side.found = json.loads(report.read_text(encoding="utf-8"))
+    else:
+        side.found = {"outcomes": {}, "warnings": {}, "printed": {}, "random": {}, "complaints": [], "stored": True}
+        print(f"a process ended with {process.returncode} and no report:\n{side.output[-5_000:]}")
 
 
-def main() -> int:
-    """Compare, print what differs, and return the exit code."""
+def _count(outcomes: Mapping[str, str]) -> str:
+    return ", ".join(f"{number} {outcome}" for outcome, number in Counter(outcomes.values()).most_common())
+
+
+def _seconds(plain: float, recorded: float) -> str:
+    ratio = recorded / plain if plain else 0.0
+    over = "" if ratio <= _RATIO else f", over {_RATIO}"
+    return f"{plain:.0f} s of CPU without autolog, {recorded:.0f} s with it (ratio {ratio:.2f}{over})"
+
+
+def _parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--all", action="store_true", help="the whole of the packages instead of a part")
-    modules = WHOLE if parser.parse_args().all else PART
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        without, plain = run(modules, folder, enabled=False)
-        recorded, hooked = run(modules, folder, enabled=True)
-        hooked_calls = recorded.pop("autolog: trainings recorded", "0")
-        without.pop("autolog: trainings recorded", None)
-        differing = sorted(test for test in without.keys() | recorded.keys() if without.get(test) != recorded.get(test))
-        for test in differing:
-            print(f"differs: {test}: {without.get(test)} without autolog, {recorded.get(test)} with it")
-        if differing or not without:
-            print((folder / "output-True.txt").read_text()[-20_000:])
-    print(
-        f"{len(without)} tests of scikit-learn: {len(differing)} differ; {hooked_calls} trainings recorded; "
-        f"{plain:.0f} s without autolog, {hooked:.0f} s with it (ratio {hooked / plain:.2f})"
-    )
-    return int(bool(differing) or len(without) < 100 or int(hooked_calls) < 100)
+    parser.add_argument("suites", nargs="*", metavar="SUITE", help=f"of {', '.join(WHOLE)}; without one, all")
+    parser.add_argument("--part", action="store_true", help="the part that `make test` runs")
+    parser.add_argument("--durations", type=int, default=0, metavar="N", help="show pytest's list of the N slowest")
+    chosen = parser.parse_args()
+    if unknown := set(chosen.suites) - WHOLE.keys():
+        parser.error(f"no such suite: {', '.join(sorted(unknown))}")
+    return chosen
 
 
 if __name__ == "__main__":

@@ -1,0 +1,32 @@
+"""The tests that nobody here wrote: which there are, and which of them every commit can afford."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+_FOREIGN: Final = Path(__file__).parent / "foreign"
+
+# Every suite is a process without autolog and one with it. A suite's name is what `run.py` takes.
+WHOLE: Final[dict[str, tuple[str, ...]]] = {
+    "base": ("sklearn.tests.test_base", "sklearn.tests.test_metadata_routing", "sklearn.tests.test_pipeline"),
+    "routing": ("sklearn.tests.test_metaestimators_metadata_routing", "sklearn.tests.test_metaestimators"),
+    "common": ("sklearn.tests.test_common",),
+    "calibration": ("sklearn.tests.test_calibration", "sklearn.tests.test_multioutput"),
+    "model_selection": ("sklearn.model_selection",),
+    "linear_model": ("sklearn.linear_model",),
+    "ensemble": ("sklearn.ensemble",),
+    "metrics": ("sklearn.metrics",),
+    "imblearn": ("imblearn",),
+    "xgboost": (str(_FOREIGN / "xgboost_functions.py"),),
+    "boosting_estimators": (str(_FOREIGN / "estimator_checks.py"),),
+}
+
+# One process for all of them: what costs the most is importing scikit-learn's tests.
+PART: Final[dict[str, tuple[str, ...]]] = {
+    "part": (
+        "sklearn.tests.test_base",
+        "sklearn.tests.test_pipeline",
+        "sklearn.tests.test_metadata_routing",
+    ),
+}
