@@ -235,6 +235,14 @@ def test_what_a_former_model_stopped_at_is_not_the_later_ones(matrix: Any, held_
     assert "best_iteration" not in second.data.metrics
 
 
+def test_a_model_of_bytes_that_is_continued_has_a_digest(matrix: Any) -> None:
+    content = train(PARAMS, matrix, 3).save_raw()
+    train(PARAMS, matrix, 2, evals=[(matrix, "train")], xgb_model=content)
+    _, later = recorded()
+    assert later.data.tags["autolog.continued_from.digest"]
+    assert [step for step, _ in series(later, "train-logloss")] == [3, 4]
+
+
 def test_a_model_file_that_is_continued_is_named_with_its_digest(matrix: Any, tmp_path: Path) -> None:
     path = tmp_path / "model.ubj"
     train(PARAMS, matrix, 3).save_model(path)
