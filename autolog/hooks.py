@@ -132,6 +132,11 @@ class Integration:
     _hooks: list[_Registration] = field(default_factory=list)
     _patches: list[Patch] = field(default_factory=list)
 
+    @property
+    def records_trainings(self) -> bool:
+        """Whether it hooks calls that train, rather than only what is done before or after."""
+        return any(one.begins for one in self._hooks)
+
     def around(self, *targets: str, within: bool = False) -> Callable[[HookFunction], HookFunction]:
         """Register a hook around calls that train something: the outermost of them owns the run.
 

@@ -151,6 +151,9 @@ def _frameworks(_: Settings) -> Iterator[Check]:
 
     for name, target in INTEGRATIONS.items():
         requires = load_integration(target).requires
+        if not requires:
+            # It goes with several frameworks, of whatever version.
+            continue
         distribution, oldest = requires.split(">=")
         installed = _version(distribution)
         if installed is None:
