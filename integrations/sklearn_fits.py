@@ -41,7 +41,7 @@ def log_end(run: ActiveRun, estimator: Any, call: Call, candidates: Candidates) 
         for name in _MODELS_WITHIN:
             if (within := vars(estimator).get(name)) is not None:
                 attribute_model(within, run)
-        # What fit_predict returns; a model, as of fit, is passed over. The frame has no name here: it would hold itself.
+        # What fit_predict returns; a model, as of fit, is passed over. The frame has no name: it would hold itself.
         data, _, _ = training_data(call)
         note_predictions(estimator, data, call.result, sys._getframe())  # noqa: SLF001  the documented way
     with guard("recording results"):
