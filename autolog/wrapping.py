@@ -8,7 +8,7 @@ import threading
 import weakref
 from collections.abc import Callable, Iterator
 from types import FunctionType, ModuleType
-from typing import Any, Final, Protocol
+from typing import Any, Protocol
 
 import wrapt
 

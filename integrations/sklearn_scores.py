@@ -86,7 +86,7 @@ def metric(call: Call) -> None:
     arguments = {**dict(zip(names, call.args, strict=False)), **call.kwargs}
     predicted = arguments.get(place)
     found = None if predicted is None else find_prediction(predicted)
-    if found is None or _is_frameworks(frame := sys._getframe()):  # noqa: SLF001  as above
+    if found is None or _is_frameworks(frame := sys._getframe(1)):  # noqa: SLF001  as above; its own frame would hold itself
         return
     data = found.data
     if data.name is None and "X" in arguments:
@@ -112,7 +112,7 @@ def _record_scores(call: Call, estimator: Any, name: str, values: Sequence[Any],
     """
     numbers = {key: value for key, value in metrics.items() if _is_number(value)}
     run = run_of_model(estimator)
-    if run is None or not numbers or _is_frameworks(frame := sys._getframe()):  # noqa: SLF001  as above
+    if run is None or not numbers or _is_frameworks(frame := sys._getframe(1)):  # noqa: SLF001  as above; its own frame would hold itself
         return
     given = {key: value for key, value in call.kwargs.items() if key != "estimator"}
     given = {**dict(zip(("X", "y", "sample_weight"), values, strict=False)), **given}

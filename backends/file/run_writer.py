@@ -96,21 +96,32 @@ class RunWriter:
         self._note("artifacts", {artifact.path for artifact in artifacts})
         self._changed = True
 
-    def commit(self, end: Position | None = None) -> None:
+    @property
+    def has_ended(self) -> bool:
+        """Whether the run ends with the changes that are to be stored."""
+        return self._ended
+
+    def commit(self, end: Position | None = None, *, durable: bool = False) -> None:
         """Store the changes, and that the journal has been used up to a position.
 
         The points come first: those that the run file does not count are as if they were not there.
-        Raises OSError.
+
+        Args:
+            end: the position.
+            durable: whether the disk is waited for.
+
+        Raises:
+            OSError: the files cannot be written.
         """
         if not self._changed:
             return
         mark = self._file.journal
         if self._lines:
             path = self._folder / metrics_file_name(self._path.name)
-            mark.metrics_bytes = append_points(path, mark.metrics_bytes, "".join(self._lines), durable=self._ended)
+            mark.metrics_bytes = append_points(path, mark.metrics_bytes, "".join(self._lines), durable=durable)
         if end is not None:
             mark.facts, mark.points = max(mark.facts, end.facts), max(mark.points, end.points)
-        replace_file(self._path, encode(self._file), durable=self._ended)
+        replace_file(self._path, encode(self._file), durable=durable)
         self._lines.clear()
         self._changed = self._ended = False
         self._shared = None

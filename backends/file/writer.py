@@ -52,6 +52,8 @@ logger = logging.getLogger("autolog")
 
 # Runs whose files are kept in memory between batches.
 _MAX_RUNS: Final = 256
+# More runs than this that end in one batch are left to the system to bring to the disk.
+_MOST_DURABLE: Final = 16
 
 
 class FileBackend:
@@ -90,9 +92,11 @@ class FileBackend:
             for points in batch.points:
                 if (run := self._touch(points.run_id, touched)) is not None:
                     run.add_points(points)
-            for run in touched.values():
-                if run is not None:
-                    run.commit(batch.end)
+            runs = [run for run in touched.values() if run is not None]
+            # The disk is waited for where runs end; not a thousand times, where a search brings as many candidates.
+            durable = sum(run.has_ended for run in runs) <= _MOST_DURABLE
+            for run in runs:
+                run.commit(batch.end, durable=durable and run.has_ended)
 
     def artifact_uri(self, run_id: str) -> str:
         """Return the folder of a run's artifacts; see ``Backend.artifact_uri``."""

@@ -476,3 +476,19 @@ def test_functions_keep_their_identity_and_disable_gives_them_their_code_back() 
     autolog.enable(strict=True)
     assert metrics.f1_score is function
     assert pickle.loads(pickle.dumps(function)) is function
+
+
+def test_what_a_metric_was_given_is_let_go_at_once_and_not_by_the_collector() -> None:
+    model = train()
+    features = Xte.copy()
+    gc.collect()
+    gc.disable()
+    try:
+        pred = model.predict(features)
+        accuracy_score(yte, pred)
+        model.score(features, yte)
+        references = [weakref.ref(pred), weakref.ref(features)]
+        del pred, features
+        assert [reference() is None for reference in references] == [True, True]
+    finally:
+        gc.enable()
