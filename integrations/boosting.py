@@ -16,6 +16,7 @@ from msgspec.structs import replace
 from autolog.attribution import attribute_model, run_of_model
 from autolog.entities import Dataset, DatasetInput, InputTag
 from autolog.hooks import Call
+from autolog.rerouting import CODE_NAME
 from autolog.run import ActiveRun
 
 CONTINUED_TAG: Final = "autolog.continued_from"
@@ -252,6 +253,7 @@ def is_called_by(*modules: str) -> bool:
     while frame.f_back is not None:
         frame = frame.f_back
         module = str(frame.f_globals.get("__name__", ""))
-        if module.partition(".")[0] not in {"autolog", "wrapt", "contextlib"}:
+        is_ours = frame.f_code.co_name == CODE_NAME or module.partition(".")[0] in {"autolog", "wrapt", "contextlib"}
+        if not is_ours:
             return module in modules
     return False
