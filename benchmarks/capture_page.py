@@ -31,7 +31,7 @@ def _page(results: Mapping[str, Any]) -> Iterator[str]:
         f"{versions['scikit-learn']}, XGBoost {versions['xgboost-cpu']} and LightGBM {versions['lightgbm']}. "
         "*Seconds added* is what the script takes longer, until all is stored, in a process that has imported the "
         "frameworks, by one run: of a short script it is good to a few hundredths. "
-        "Names are those of all runs of a script together; tags that describe the run and not the training are left out."
+        "Names are those of all runs of a script together, but for tags that describe the run and not the training."
     )
     yield ""
     yield "| Script | runs | params | metrics | points | artifacts | data sets | seconds added |"

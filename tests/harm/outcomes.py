@@ -15,8 +15,10 @@ import numpy
 import pytest
 
 ENABLED = os.environ["AUTOLOG_HARM_ENABLED"] == "1"
-# What differs from one process to the next: addresses, folders of one's own, and times.
-PASSING = re.compile(r"\[\d\d:\d\d:\d\d\]|0x[0-9a-f]+|/tmp/[^\s'\"]+|\d+(?:\.\d+)?(?:e[+-]?\d+)?\s?(?:ns|us|µs|ms|s|sec|secs|seconds|min)\b")
+# What differs from one process to the next: addresses, folders of one's own, times, and the rule drawn beside a time.
+PASSING = re.compile(
+    r"[_-]{9,}|\[\d\d:\d\d:\d\d\]|0x[0-9a-f]+|/tmp/[^\s'\"]+|\d+(?:\.\d+)?(?:e[+-]?\d+)?\s?(?:ns|us|µs|ms|s|sec|secs|seconds|min)\b"
+)
 
 outcomes: dict[str, str] = {}
 warned: dict[str, set[str]] = {}
@@ -44,13 +46,13 @@ if ENABLED:
 def pytest_runtest_setup() -> None:
     """Begin every test with the same random numbers, since many draw from the global generators."""
     random.seed(0)
-    numpy.random.seed(0)  # noqa: NPY002  it is the one that they draw from
+    numpy.random.seed(0)
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_teardown(item) -> None:
     """Note where a test has left the global generators: autolog draws nothing from them."""
-    state = random.getstate(), numpy.random.get_state()[1].tobytes(), numpy.random.get_state()[2:]  # noqa: NPY002
+    state = random.getstate(), numpy.random.get_state()[1].tobytes(), numpy.random.get_state()[2:]
     drawn[item.nodeid] = zlib.crc32(repr(state).encode())
 
 
