@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import weakref
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
@@ -31,3 +32,10 @@ def run_of_model(model: Any) -> ActiveRun | None:
     """Return the run that a model was trained in; None where that is not known."""
     found = _runs.get(id(model))
     return found[1] if found is not None and found[0]() is model else None
+
+
+def attributed_models() -> Iterator[tuple[Any, ActiveRun]]:
+    """Yield the models that are still there, with their runs; the latest first."""
+    for reference, run in reversed(list(_runs.values())):
+        if (model := reference()) is not None:
+            yield model, run

@@ -1,27 +1,15 @@
-"""Describe the data sets of a training in MLflow's forms, and find the names that the user has for them."""
+"""Describe the data sets of a training in MLflow's forms."""
 
 from __future__ import annotations
 
-import inspect
 import json
 import math
-import sys
-import sysconfig
-from collections.abc import Mapping
-from pathlib import Path
-from types import FrameType
-from typing import Any, Final
+from typing import Any
 
 from autolog.digests import Part, read
 from autolog.entities import Dataset
-from autolog.redaction import redact_url
-
-_FRAMES_SEARCHED: Final = 20
-# The frame's, that of the variable here, and that of the argument of getrefcount().
-_REFERENCES_OF_A_SNAPSHOT: Final = 3
-_LIBRARIES: Final = tuple(
-    str(Path(folder)) for name, folder in sysconfig.get_paths().items() if name in {"stdlib", "platstdlib"}
-)
+from autolog.redaction import redact_text, redact_url
+from autolog.sources import Source, digest_file, find_source
 
 
 def describe(data: Any, targets: Any = None, *, name: str = "dataset", source: str | None = None) -> Dataset:
@@ -34,14 +22,19 @@ def describe(data: Any, targets: Any = None, *, name: str = "dataset", source: s
         data: the features.
         targets: what is to be predicted, if it is kept apart from the features.
         name: the data set's name.
-        source: the path or URL that it came from; without one the program itself is its source.
+        source: the path or URL that it came from; without one it is what is known of where the features were loaded
+            from (see ``sources``), and else the program itself.
     """
     import xxhash
 
     digest = xxhash.xxh3_64()
     features = read(data, digest)
     labels = None if targets is None else read(targets, digest)
-    origin = {} if source is None else _describe_source(source)
+    if source is not None:
+        origin = _describe_source(source)
+    else:
+        known = find_source(data)
+        origin = {} if known is None else _describe_loaded(known)
     return Dataset(
         name=name,
         digest=digest.hexdigest(),
@@ -51,55 +44,16 @@ def describe(data: Any, targets: Any = None, *, name: str = "dataset", source: s
     )
 
 
-def variable_name(data: Any, frame: FrameType | None) -> str | None:
-    """Return the name that an object has in the user's code.
-
-    Args:
-        data: the object.
-        frame: where to begin; frames of autolog, of installed packages and of the standard library are passed over.
-
-    Returns:
-        The local or global name in the innermost of the user's frames; None where it has none there.
-    """
-    for _ in range(_FRAMES_SEARCHED):
-        if frame is None:
-            return None
-        if not _is_library(frame):
-            return _name_in_locals(frame, data) or _name_in(frame.f_globals, data)
-        frame = frame.f_back
-    return None
-
-
-def _name_in_locals(frame: FrameType, data: Any) -> str | None:
-    names: Any = frame.f_locals
-    name = _name_in(names, data)
-    # Before Python 3.13 a function's frame keeps the dictionary, and with it all its locals alive after the program
-    # has deleted them. Emptied only where nobody else has it: neither a debugger nor who has called locals().
-    is_snapshot = sys.version_info < (3, 13) and frame.f_code.co_flags & inspect.CO_OPTIMIZED
-    if is_snapshot and sys.gettrace() is None and sys.getrefcount(names) <= _REFERENCES_OF_A_SNAPSHOT:
-        names.clear()
-    return name
-
-
-def _name_in(names: Mapping[str, Any], data: Any) -> str | None:
-    # Copied first, since another thread may be adding to them; what is no identifier is the interpreter's own.
-    bound = [name for name, value in dict(names).items() if value is data and name.isidentifier()]
-    # IPython keeps its results under names that begin with an underscore.
-    return min(bound, key=lambda name: name.startswith("_"), default=None)
-
-
-def _is_library(frame: FrameType) -> bool:
-    file = frame.f_code.co_filename
-    module = str(frame.f_globals.get("__name__", ""))
-    if module == "autolog.demo":
-        # It stands for what a user would write.
-        return False
-    return (
-        module.partition(".")[0] == "autolog"
-        or file.startswith(("<frozen ", *_LIBRARIES))
-        or "site-packages" in file
-        or "dist-packages" in file
-    )
+def _describe_loaded(source: Source) -> dict[str, str]:
+    """Return a source in MLflow's form: of what has a place, with the loader and the file's digest beside it."""
+    facts = {"loader": source.loader, **{name: redact_text(text) for name, text in source.arguments.items()}}
+    if source.location is None:
+        tags = {f"autolog.dataset.{name}": text for name, text in facts.items()}
+        return {"source_type": "code", "source": json.dumps({"tags": tags})}
+    origin = _describe_source(source.location)
+    digest = digest_file(source.location)
+    described = {**json.loads(origin["source"]), **facts, **({} if digest is None else {"digest": digest})}
+    return {**origin, "source": json.dumps(described)}
 
 
 def _describe_source(source: str) -> dict[str, str]:

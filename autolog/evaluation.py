@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
 
 from autolog.curves import (
     LEAST_POINTS,
@@ -23,20 +22,18 @@ from autolog.curves import (
     rank,
     roc_points,
 )
-from autolog.figures import (
-    Calibration,
-    Figure,
-    PrecisionRecall,
-    PrecisionRecallCurve,
-    Roc,
-    RocCurve,
-    confusion_matrix_figure,
-    residuals_figure,
-    written_name,
+from autolog.figure_kinds import Calibration, PrecisionRecall, PrecisionRecallCurve, Roc, RocCurve
+from autolog.figures import Figure, confusion_matrix_figure, residuals_figure
+from autolog.metric_arrays import (
+    Array,
+    Codes,
+    as_column,
+    as_numbers,
+    as_scores,
+    as_weights,
+    encode_labels,
+    has_weight,
 )
-
-Array = npt.NDArray[Any]
-Codes = npt.NDArray[np.intp]
 
 MOST_CURVES: Final = 20
 """Of a problem with more classes, no curves are kept."""
@@ -45,7 +42,6 @@ MOST_RANKED: Final = 2_000_000
 """With more probabilities than this, the area under the ROC curve of more than two classes is not computed."""
 
 _BINARY: Final = 2
-_LABELS: Final = frozenset({str, int, float, bool, bytes, type(None)})
 
 
 @dataclass(frozen=True)
@@ -85,22 +81,27 @@ def evaluate_classifier(
     Returns:
         Nothing for several outputs, for labels of other types, and without rows of any weight.
     """
-    actual, guessed, weighting, labels = _column(targets), _column(predicted), _weights(weights), _column(classes)
+    actual, guessed, weighting, labels = (
+        as_column(targets),
+        as_column(predicted),
+        as_weights(weights),
+        as_column(classes),
+    )
     if actual is None or guessed is None or labels is None or len(actual) != len(guessed):
         return Evaluation()
     if weights is not None and (weighting is None or len(weighting) != len(actual)):
         return Evaluation()
-    encoded = _encode(actual, guessed, labels)
+    encoded = encode_labels(actual, guessed, labels)
     if encoded is None or not len(actual):
         return Evaluation()
     actual_codes, guessed_codes, names = encoded
-    scores = _scores(probabilities, len(actual), len(labels))
+    scores = as_scores(probabilities, len(actual), len(labels))
     if weighting is not None and not weighting.all():
         # As scikit-learn does for its curves: rows without weight are none.
         held = weighting != 0
         actual_codes, guessed_codes, weighting = actual_codes[held], guessed_codes[held], weighting[held]
         scores = scores[held] if scores is not None else None
-    if not len(actual_codes) or not _has_weight(weighting):
+    if not len(actual_codes) or not has_weight(weighting):
         return Evaluation()
     found = Evaluation()
     with np.errstate(all="ignore"):
@@ -135,11 +136,11 @@ def evaluate_regressor(
     Returns:
         Nothing where something is not finite, or without rows of any weight.
     """
-    actual, guessed = _numbers(targets), _numbers(predicted)
-    weighting = _weights(weights)
+    actual, guessed = as_numbers(targets), as_numbers(predicted)
+    weighting = as_weights(weights)
     if actual is None or guessed is None or actual.shape != guessed.shape or not actual.size:
         return Evaluation()
-    if weights is not None and (weighting is None or len(weighting) != len(actual) or not _has_weight(weighting)):
+    if weights is not None and (weighting is None or len(weighting) != len(actual) or not has_weight(weighting)):
         return Evaluation()
     found = Evaluation()
     with np.errstate(all="ignore"):
@@ -290,114 +291,9 @@ def _add_calibration(
     )
 
 
-def _scores(probabilities: Any, rows: int, size: int) -> Array | None:
-    """Return probabilities as floats of shape (n, k); None where they are not that, or not finite."""
-    if probabilities is None:
-        return None
-    scores = _array(probabilities)
-    if scores is None or scores.dtype.kind not in "biuf":
-        return None
-    if scores.dtype.kind != "f" or scores.dtype.itemsize > np.dtype(np.float64).itemsize:
-        scores = scores.astype(np.float64)
-    if scores.ndim == 1:
-        scores = scores[:, np.newaxis]
-    if size == _BINARY and scores.ndim == _BINARY and scores.shape[1] == 1:
-        scores = np.concatenate((1 - scores, scores), axis=1)
-    return scores if scores.shape == (rows, size) and np.isfinite(scores).all() else None
-
-
 def _sums_to_one(scores: Array) -> bool:
     # numpy.allclose, as scikit-learn calls it, without its cost.
     return bool((np.abs(1 - scores.sum(axis=1)) <= 1e-8 + 1e-5 * np.abs(scores.sum(axis=1))).all())
-
-
-# -- labels and numbers ------------------------------------------------------------------------------------------------
-
-
-def _encode(actual: Array, guessed: Array, labels: Array) -> tuple[Codes, Codes, list[str]] | None:
-    """Return both columns as indexes of labels, and the labels' names; labels that are not in ``labels`` come after."""
-    arrays = (actual, guessed, labels)
-    if all(array.dtype.kind in "biuf" for array in arrays):
-        numeric = _places(actual, labels), _places(guessed, labels)
-        if numeric[0] is not None and numeric[1] is not None:
-            return numeric[0], numeric[1], [written_name(label) for label in labels.tolist()]
-    lists = [array.tolist() for array in arrays]
-    if not all(kind in _LABELS or issubclass(kind, np.generic) for values in lists for kind in set(map(type, values))):
-        return None
-    places: dict[Any, int] = {}
-    for label in lists[2]:
-        places.setdefault(label, len(places))
-    if len(places) < len(labels):
-        return None
-    columns = []
-    for values in lists[:2]:
-        try:
-            codes_of = [places[value] for value in values]
-        except KeyError:
-            codes_of = [places.setdefault(value, len(places)) for value in values]
-        columns.append(np.array(codes_of, dtype=np.intp))
-    return columns[0], columns[1], [written_name(label) for label in places]
-
-
-def _places(values: Array, labels: Array) -> Codes | None:
-    """Return the index in ``labels`` of each number; None where one is not there, or a label is there twice."""
-    last = len(labels) - 1
-    if last < 0 or not len(values):
-        return None
-    if labels.dtype.kind in "iu" and values.dtype.kind in "iu" and labels[0] == 0 and labels[last] == last:
-        # Counted from 0, as most are.
-        is_count = last == 0 or bool((labels[1:] - labels[:-1] == 1).all())
-        if is_count and values.min() >= 0 and values.max() <= last:
-            return values.astype(np.intp, copy=False)
-    order = np.argsort(labels)
-    ranked = labels[order]
-    place = np.minimum(np.searchsorted(ranked, values), last)
-    if not (ranked[place] == values).all() or not (ranked[1:] != ranked[:-1]).all():
-        return None
-    codes: Codes = order[place]
-    return codes
-
-
-def _array(values: Any) -> Array | None:
-    try:
-        return np.asarray(values)
-    except ValueError:
-        # Lists of different lengths, as several outputs have.
-        return None
-
-
-def _column(values: Any) -> Array | None:
-    array = _array(values)
-    if array is not None and array.ndim == _BINARY and array.shape[1] == 1:
-        array = array[:, 0]
-    return array if array is not None and array.ndim == 1 else None
-
-
-def _numbers(values: Any) -> Array | None:
-    """Return numbers as doubles of shape (n, outputs); None where they are not that, or not finite."""
-    array = _array(values)
-    if array is None or array.dtype.kind not in "biuf" or array.ndim not in {1, 2} or not array.size:
-        return None
-    numbers = array.astype(np.float64, copy=False)
-    return numbers.reshape(len(numbers), -1) if np.isfinite(numbers).all() else None
-
-
-def _weights(values: Any) -> Array | None:
-    if values is None:
-        return None
-    array = _column(values)
-    if array is None or array.dtype.kind not in "biuf":
-        return None
-    weights = array.astype(np.float64, copy=False)
-    return weights if np.isfinite(weights).all() else None
-
-
-def _has_weight(weights: Array | None) -> bool:
-    """Say whether weights, None for all alike, add up to something that can be divided by."""
-    if weights is None:
-        return True
-    with np.errstate(over="ignore"):
-        return 0 < float(weights.sum()) < np.inf
 
 
 def _r2(actual: Array, squares: Array, weights: Array | None) -> Any:

@@ -9,11 +9,11 @@ from __future__ import annotations
 import functools
 import inspect
 import logging
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
 from autolog import imports
 from autolog.errors import InvalidState
@@ -113,6 +113,8 @@ class _Registration(NamedTuple):
     # Whether the call is a training where none is around it, and whether the hook also runs inside a training.
     begins: bool
     within: bool
+    # Whether it is no generator, and only follows the call.
+    follows: bool = False
 
 
 @dataclass
@@ -148,6 +150,28 @@ class Integration:
         """
         return self._register(targets, begins=False, within=within)
 
+    def follow(self, *targets: str, within: bool = False) -> Callable[[Callable[[Call], object]], Any]:
+        """Register a plain function that is called after functions of a module have returned.
+
+        It costs a fraction of a hook. The functions stay the objects that they are, so that whoever holds them is
+        reached, and while they run no frame of ours is on the stack.
+        What an observed call calls itself is not followed.
+
+        Args:
+            targets: ``module:name``, where the name may be a pattern for names in the module's ``__all__``, as in
+                ``module:read_*`` and ``module:* except one, two``.
+            within: whether it is also called inside trainings.
+        """
+
+        def register(function: Callable[[Call], object]) -> Any:
+            self._hooks += [
+                _Registration(Target.parse(target), cast("HookFunction", function), False, within, True)
+                for target in targets
+            ]
+            return function
+
+        return register
+
     def _register(
         self, targets: tuple[str, ...], *, begins: bool, within: bool
     ) -> Callable[[HookFunction], HookFunction]:
@@ -178,24 +202,32 @@ class Integration:
     def _patch(self, module: ModuleType) -> None:
         if not self.live:
             return
+        patches: list[Patch] = []
+        for one in self._hooks:
+            if one.target.module == module.__name__:
+                with guard(f"hooking {one.target.module}:{one.target.path}"):
+                    try:
+                        patches += self._hook(module, one)
+                    except AttributeError:
+                        # Another version of the framework, in which it is elsewhere or not at all.
+                        logger.debug("%s:%s is not there, and is not hooked", one.target.module, one.target.path)
+        self._patches += patches
+        if any(not one.follows for one in self._hooks):
+            with guard(f"hooking what was imported by name from {module.__name__}"):
+                from autolog import wrapping
+
+                self._patches.append(wrapping.patch_aliases(patches))
+
+    def _hook(self, module: ModuleType, one: _Registration) -> Sequence[Patch]:
+        where = f"the hook of {one.target.module}:{one.target.path}"
+        if one.follows:
+            from autolog.rerouting import reroute
+
+            return reroute(module, one.target.path, functools.partial(_after, self, one, where))
         from autolog import wrapping  # brings wrapt, which is slow to import: only once a framework is there
 
         _threads.watch(self.name)
-        patches = []
-        for one in self._hooks:
-            target = one.target
-            if target.module == module.__name__:
-                where = f"the hook of {target.module}:{target.path}"
-                with guard(f"hooking {target.module}:{target.path}"):
-                    around = functools.partial(_around, self, one, where)
-                    try:
-                        patches += wrapping.patch(module, target.path, around)
-                    except AttributeError:
-                        # Another version of the framework, in which it is elsewhere or not at all.
-                        logger.debug("%s:%s is not there, and is not hooked", target.module, target.path)
-        self._patches += patches
-        with guard(f"hooking what was imported by name from {module.__name__}"):
-            self._patches.append(wrapping.patch_aliases(patches))
+        return wrapping.patch(module, one.target.path, functools.partial(_around, self, one, where))
 
 
 class _ThreadWatch:
@@ -251,6 +283,23 @@ def _around(
         return _call(registration, where, Call(integration.name, training, function, instance, args, kwargs, True))
     with Training() as begun:
         return _call(registration, where, Call(integration.name, begun, function, instance, args, kwargs))
+
+
+def _after(
+    integration: Integration,
+    registration: _Registration,
+    where: str,
+    function: Callable[..., Any],
+    result: Any,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+) -> None:
+    if not integration.live or _observing.get():
+        return
+    training = current_training()
+    if training is None or (registration.within and not is_silenced()):
+        with guard(where):
+            registration.hook(Call(integration.name, training, function, None, args, kwargs, result=result))
 
 
 def _call(registration: _Registration, where: str, call: Call) -> Any:

@@ -166,13 +166,18 @@ def _replace_everywhere(replacements: Mapping[int, Any]) -> None:
 
 
 class SubclassPatch:
-    """A method wrapped on a class and on every subclass that defines it, those that are yet to be defined included."""
+    """A method wrapped on a class and on every subclass that has it, those that are yet to be defined included.
+
+    A method that a subclass has from a mixin, which need not be a subclass itself, is wrapped in the mixin;
+    it is hooked where it is called on an instance of the class.
+    """
 
     def __init__(self, base: type, method: str, around: Around) -> None:
         self._base = base
         self._method = method
         self._around = around
         self._classes: weakref.WeakSet[type] = weakref.WeakSet()
+        self._seen: weakref.WeakSet[type] = weakref.WeakSet()
         self._previous = vars(base).get("__init_subclass__")
         self._hook = self._make_init_subclass()
         base.__init_subclass__ = self._hook  # type: ignore[method-assign]
@@ -209,10 +214,24 @@ class SubclassPatch:
         return classmethod(__init_subclass__)
 
     def _wrap_in(self, cls: type) -> None:
-        holder, name, function = self._find(cls)
-        if isinstance(function, FunctionType) and not isinstance(function, HookWrapper):
-            setattr(holder, name, _wrap(function, self._around))
-            self._classes.add(cls)
+        for one in cls.__mro__:
+            if one not in self._seen:
+                self._seen.add(one)
+                holder, name, function = self._find(one)
+                if isinstance(function, FunctionType) and not isinstance(function, HookWrapper):
+                    around = self._around if issubclass(one, self._base) else self._around_mixin
+                    setattr(holder, name, _wrap(function, around))
+                    self._classes.add(one)
+
+    def _around_mixin(
+        self, function: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
+        __tracebackhide__ = True
+        called_on = args[0] if instance is None and args else instance
+        # By its type, and not isinstance(), which a proxy answers by making its object.
+        if issubclass(type(called_on), self._base):
+            return self._around(function, instance, args, kwargs)
+        return function(*args, **kwargs)
 
     def _find(self, cls: type) -> tuple[Any, str, Any]:
         """Return where a class keeps its method: in itself, or in scikit-learn's ``available_if`` descriptor."""

@@ -54,7 +54,7 @@ def watch_rounds(call: Call, boosting: Boosting) -> Rounds:
 
 
 def _log_data(call: Call, boosting: Boosting) -> None:
-    from autolog.datasets import variable_name
+    from autolog.callers import variable_name
     from autolog.integrations.boosting_data import describe_dataset
 
     training = call.argument("train_set")

@@ -10,9 +10,11 @@ from contextlib import nullcontext
 from typing import Any, Final
 
 from autolog.hooks import Call, Hook, Integration
+from autolog.integrations.sklearn_scores import observe_scores
 from autolog.training import silence
 
 sklearn: Final = Integration("sklearn", requires="scikit-learn>=1.4")
+observe_scores(sklearn)
 
 # Fitting one of these on its own prepares data and trains nothing; MLflow leaves the same ones out.
 _PREPARATION: Final = (

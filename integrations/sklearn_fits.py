@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any, Final
 
 from autolog.attribution import attribute_model
@@ -11,6 +12,7 @@ from autolog.integrations.sklearn_metrics import is_trusted, training_metrics
 from autolog.integrations.sklearn_params import describe_input, describe_params, log_params, log_structure
 from autolog.integrations.sklearn_results import log_importances, log_permutation_importances, log_results
 from autolog.integrations.sklearn_searches import find_search, log_search
+from autolog.predictions import note_predictions
 
 if TYPE_CHECKING:
     from autolog.integrations.sklearn_searches import Candidates
@@ -39,6 +41,9 @@ def log_end(run: ActiveRun, estimator: Any, call: Call, candidates: Candidates) 
         for name in _MODELS_WITHIN:
             if (within := vars(estimator).get(name)) is not None:
                 attribute_model(within, run)
+    if call.result is not estimator:
+        with guard("noting what a fit has predicted"):
+            note_predictions(estimator, training_data(call)[0], call.result, sys._getframe())  # noqa: SLF001  the documented way to the caller
     with guard("recording results"):
         log_results(run, estimator)
     with guard("recording a search"):

@@ -208,7 +208,8 @@ def _is_default(cls: type, name: str, value: Any) -> bool:
 
 def describe_input(features: Any, targets: Any) -> DatasetInput:
     """Return the training data as a run's input, under the name that the caller's variable has."""
-    from autolog.datasets import describe, variable_name
+    from autolog.callers import variable_name
+    from autolog.datasets import describe
 
     name = variable_name(features, sys._getframe(1)) or "dataset"  # noqa: SLF001  the documented way to the caller
     dataset: Dataset = describe(features, targets, name=name)

@@ -66,7 +66,7 @@ def watch_rounds(call: Call, boosting: Boosting) -> Any:
 
 
 def _log_data(call: Call, boosting: Boosting) -> None:
-    from autolog.datasets import variable_name
+    from autolog.callers import variable_name
     from autolog.integrations.boosting_data import describe_matrix
 
     training = call.argument("dtrain")

@@ -20,7 +20,8 @@ from autolog.cli.options import Format
 from autolog.cli.output import Column, hint, print_csv, print_json, print_table
 from autolog.entities import Artifact, Run
 from autolog.errors import InvalidParameter, NotFound, StoreCorrupted
-from autolog.figures import FOLDER, KINDS, Figure, decode_figure
+from autolog.figure_kinds import KINDS
+from autolog.figures import FOLDER, Figure, decode_figure
 
 _METRIC: Final = "metric:"
 # As wide as any drawing.

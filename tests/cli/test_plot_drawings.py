@@ -8,13 +8,12 @@ import pytest
 
 from autolog.errors import InvalidParameter
 from autolog.evaluation import evaluate_classifier, evaluate_regressor
-from autolog.figures import (
+from autolog.figure_kinds import (
     KINDS,
     Calibration,
     ConfusionMatrix,
     CrossValidation,
     FeatureImportance,
-    Figure,
     LearningCurve,
     PermutationImportance,
     PrecisionRecall,
@@ -24,6 +23,9 @@ from autolog.figures import (
     RocCurve,
     Search,
     ValidationCurve,
+)
+from autolog.figures import (
+    Figure,
     cross_validation_figure,
     feature_importance_figure,
     learning_curve_figure,

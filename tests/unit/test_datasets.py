@@ -16,7 +16,8 @@ import pytest
 import scipy.sparse as sp
 
 from autolog import digests
-from autolog.datasets import describe, variable_name
+from autolog.callers import variable_name
+from autolog.datasets import describe
 from autolog.sampling import SAMPLE_BYTES, SAMPLE_ROWS, choose, count, indexes
 
 GENERATOR = np.random.default_rng(0)
@@ -514,7 +515,7 @@ def test_the_innermost_frame_of_the_user_decides():
 def test_a_name_in_a_script_is_found(tmp_path):
     script = tmp_path / "train.py"
     script.write_text(
-        "import sys\nfrom autolog.datasets import variable_name\nprices = [1]\n"
+        "import sys\nfrom autolog.callers import variable_name\nprices = [1]\n"
         "print(variable_name(prices, sys._getframe()))\n"
     )
     environment = {**os.environ, "PYTHONPATH": str(Path(digests.__file__).parents[1])}

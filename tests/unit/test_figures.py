@@ -23,8 +23,8 @@ from autolog.artifacts import list_artifacts, load_dict
 from autolog.curves import MOST_POINTS, _corners, _thin, calibration_points, precision_recall_points, rank, roc_points
 from autolog.errors import StoreCorrupted
 from autolog.evaluation import evaluate_classifier
+from autolog.figure_kinds import KINDS
 from autolog.figures import (
-    KINDS,
     MOST_CLASSES,
     OTHERS,
     confusion_matrix_figure,

@@ -1,0 +1,101 @@
+"""Who has called: the frame of the user's own code, and the names that objects have in it."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+import sysconfig
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+from types import FrameType
+from typing import Any, Final
+
+_FRAMES_SEARCHED: Final = 20
+# The frame's, that of the variable here, and that of the argument of getrefcount().
+_REFERENCES_OF_A_SNAPSHOT: Final = 3
+_LIBRARIES: Final = tuple(
+    str(Path(folder)) for name, folder in sysconfig.get_paths().items() if name in {"stdlib", "platstdlib"}
+)
+# It stands for what a user would write.
+_DEMO: Final = "autolog.demo"
+# The name of ``rerouting``'s code.
+_CODE_AROUND_CALLS: Final = "<autolog>"
+
+
+def variable_name(data: Any, frame: FrameType | None) -> str | None:
+    """Return the name that an object has in the user's code.
+
+    Args:
+        data: the object.
+        frame: where to begin; frames of autolog, of installed packages and of the standard library are passed over.
+
+    Returns:
+        The local or global name in the innermost of the user's frames; None where it has none there.
+    """
+    caller = users_frame(frame)
+    return None if caller is None else name_in(caller, data)
+
+
+def users_frame(frame: FrameType | None) -> FrameType | None:
+    """Return the innermost frame of the user's own code; None where there is none near."""
+    for _ in range(_FRAMES_SEARCHED):
+        if frame is None:
+            return None
+        code = frame.f_code
+        if code.co_name != _CODE_AROUND_CALLS and not _is_library(
+            code.co_filename, str(frame.f_globals.get("__name__", ""))
+        ):
+            return frame
+        frame = frame.f_back
+    return None
+
+
+def calling_package(frame: FrameType | None) -> str:
+    """Return the top-level name of the package, autolog itself left aside, whose code has called."""
+    while frame is not None:
+        module = str(frame.f_globals.get("__name__", ""))
+        package = module.partition(".")[0]
+        if frame.f_code.co_name != _CODE_AROUND_CALLS and (package != "autolog" or module == _DEMO):
+            return package
+        frame = frame.f_back
+    return ""
+
+
+def name_in(frame: FrameType, data: Any) -> str | None:
+    """Return the local or global name that an object has in a frame; None where it has none."""
+    names = frame.f_globals
+    local: Any = frame.f_locals
+    if local is not names:
+        found = _search(local, data)
+        # Before Python 3.13 a function's frame keeps the dictionary, and with it all its locals alive after the program
+        # has deleted them. Emptied only where nobody else has it: neither a debugger nor who has called locals().
+        is_snapshot = sys.version_info < (3, 13) and frame.f_code.co_flags & inspect.CO_OPTIMIZED
+        if is_snapshot and sys.gettrace() is None and sys.getrefcount(local) <= _REFERENCES_OF_A_SNAPSHOT:
+            local.clear()
+        if found is not None:
+            return found
+    # What the code itself mentions comes first: it is fast to look through, and it is how the call was written.
+    for name in frame.f_code.co_names:
+        if names.get(name) is data:
+            return name
+    return _search(names, data)
+
+
+def _search(names: Mapping[str, Any], data: Any) -> str | None:
+    # Copied first, since another thread may be adding to them; what is no identifier is the interpreter's own.
+    bound = [name for name, value in dict(names).items() if value is data and name.isidentifier()]
+    # IPython keeps its results under names that begin with an underscore.
+    return min(bound, key=lambda name: name.startswith("_"), default=None)
+
+
+@lru_cache(maxsize=4096)
+def _is_library(file: str, module: str) -> bool:
+    if module == _DEMO:
+        return False
+    return (
+        module.partition(".")[0] == "autolog"
+        or file.startswith(("<frozen ", *_LIBRARIES))
+        or "site-packages" in file
+        or "dist-packages" in file
+    )

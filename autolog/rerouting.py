@@ -1,0 +1,144 @@
+"""Module functions that something follows, and that stay the very objects that they are.
+
+A function that is replaced in its module can no longer be pickled by those who took it from there before:
+scorers, partial functions, tables of functions. So the function keeps its identity, and runs other code:
+code that calls the original, then what is to follow, and returns what the original returned.
+That reaches everybody who holds the function, under whatever name.
+
+The other code takes the same arguments, so that the function shows the signature that it had. It has the file of the
+original, and nothing else is on the stack while that runs, so that a warning for the first caller outside of a library
+is for the user.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import functools
+import inspect
+from collections.abc import Callable
+from types import CodeType, FunctionType, ModuleType
+from typing import Any, Final, TypeGuard
+
+# (original function, result, args, kwargs); it must not raise
+After = Callable[[Callable[..., Any], Any, tuple[Any, ...], dict[str, Any]], object]
+
+CODE_NAME: Final = "<autolog>"
+"""The name of the code in frames and tracebacks."""
+
+_RESUMED: Final = (
+    inspect.CO_GENERATOR | inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR | inspect.CO_ITERABLE_COROUTINE
+)
+# They stand in the compiled template for what is to be called: no other constants in it are integers.
+_ORIGINAL: Final = 602_214_076
+_AFTER: Final = 662_607_015
+
+
+def is_reroutable(function: object) -> TypeGuard[FunctionType]:
+    """Say whether something is a function in Python, and one that runs from its call to its return."""
+    return type(function) is FunctionType and not function.__code__.co_flags & _RESUMED
+
+
+def reroute(module: ModuleType, path: str, after: After) -> list[Rerouting]:
+    """Have functions of a module followed by another, while they stay the objects that they are.
+
+    Args:
+        module: where they live.
+        path: a name, or a pattern such as ``*`` or ``read_*`` for names in the module's ``__all__``,
+            less those in ``* except one, two``.
+        after: called when one of them has returned.
+
+    Returns:
+        What takes it back, one for each function.
+
+    Raises:
+        AttributeError: the module does not say which names are public.
+    """
+    pattern, _, excepted = path.partition(" except ")
+    names = [name for name in fnmatch.filter(module.__all__, pattern) if name not in excepted.split(", ")]
+    # Only what the module has without being asked: a lazy one would import for it.
+    found = [vars(module).get(name) for name in names]
+    return [Rerouting(function, after) for function in found if is_reroutable(function)]
+
+
+class Rerouting:
+    """A function that is followed by another.
+
+    Args:
+        function: one that ``is_reroutable``.
+        after: is called when the function has returned, and not when it has raised. Of what the user has passed by
+            name, only what can be passed in no other way comes by name, and defaults come as if they had been passed.
+    """
+
+    def __init__(self, function: FunctionType, after: After) -> None:
+        self._function: Final = function
+        code = self._code = function.__code__
+        original = FunctionType(
+            code, function.__globals__, function.__name__, function.__defaults__, function.__closure__
+        )
+        original.__kwdefaults__ = function.__kwdefaults__
+        for name in ("__module__", "__qualname__", "__doc__"):
+            setattr(original, name, getattr(function, name))
+        original.__dict__.update(function.__dict__)
+        template = _compile(_describe_parameters(code), code.co_freevars)
+        called = {_ORIGINAL: original, _AFTER: functools.partial(after, original)}
+        self._rerouted: Final = template.replace(
+            co_name=CODE_NAME,
+            # Where inspect looks for the source, and where warnings look for whose code it is.
+            co_filename=code.co_filename,
+            co_firstlineno=code.co_firstlineno,
+            co_consts=tuple(called.get(one, one) if type(one) is int else one for one in template.co_consts),
+        )
+        function.__code__ = self._rerouted
+
+    def undo(self) -> None:
+        """Give the function its own body again, unless somebody else has given it another since."""
+        if self._function.__code__ is self._rerouted:
+            self._function.__code__ = self._code
+
+
+def _describe_parameters(code: CodeType) -> tuple[str, str, str]:
+    """Return a function's parameters in the notation of a definition without defaults, of a tuple, and of a dict."""
+    names = list(code.co_varnames)
+    positional, named = names[: code.co_argcount], names[code.co_argcount :][: code.co_kwonlyargcount]
+    rest = names[code.co_argcount + code.co_kwonlyargcount :]
+    defined, args, kwargs = [*positional], [*positional], [f"{name!r}: {name}" for name in named]
+    if code.co_posonlyargcount:
+        defined.insert(code.co_posonlyargcount, "/")
+    if code.co_flags & inspect.CO_VARARGS:
+        args.append(f"*{rest[0]}")
+        defined.append(f"*{rest.pop(0)}")
+    elif named:
+        defined.append("*")
+    defined += named
+    if code.co_flags & inspect.CO_VARKEYWORDS:
+        defined.append(f"**{rest[0]}")
+        kwargs.append(f"**{rest[0]}")
+    return ", ".join(defined), "".join(f"{one}, " for one in args), ", ".join(kwargs)
+
+
+@functools.lru_cache(maxsize=256)
+def _compile(parameters: tuple[str, str, str], free: tuple[str, ...]) -> CodeType:
+    """Return the code of a function that passes its arguments on and closes over these names, without using them."""
+    defined, args, kwargs = parameters
+    # On one line, since the lines that follow in the file of the original are others.
+    steps = (
+        "__tracebackhide__ = True",
+        f"_autolog_original = {_ORIGINAL}",
+        f"_autolog_after = {_AFTER}",
+        f"_autolog_args = ({args})",
+        f"_autolog_kwargs = {{{kwargs}}}",
+        "_autolog_result = _autolog_original(*_autolog_args, **_autolog_kwargs)",
+        "_autolog_after(_autolog_result, _autolog_args, _autolog_kwargs)",
+        "return _autolog_result",
+        *free,
+    )
+    lines = (
+        "def enclose():",
+        *(f"    {name} = None" for name in free),
+        f"    def rerouted({defined}): {'; '.join(steps)}",
+    )
+    code = compile("\n".join(lines), CODE_NAME, "exec")
+    for _ in range(2):
+        code = next(constant for constant in code.co_consts if isinstance(constant, CodeType))
+    # Its one line is the first of the function's.
+    return code
