@@ -115,8 +115,9 @@ def note_predictions(model: Any, data: Any, result: Any, frame: FrameType | None
         return
     caller = users_frame(frame)
     evaluated = EvaluatedData(data, None if caller is None else name_in(caller, data))
-    parts = result[:_MOST_OUTPUTS] if type(result) in (list, tuple) else (result,)
-    for part in parts:
+    # One array for each output, or one list of values.
+    is_divided = type(result) in (list, tuple) and len(result) > 0 and hasattr(type(result[0]), "shape")
+    for part in result[:_MOST_OUTPUTS] if is_divided else (result,):
         _note(run, evaluated, data, part)
 
 

@@ -371,6 +371,22 @@ def test_an_estimator_of_the_users_own_is_followed() -> None:
     assert set(logged()[0]) == {"accuracy_score_Xte", "Odd_score_Xte"}
 
 
+def test_predictions_in_lists_are_followed() -> None:
+    class Listing(Odd):
+        def predict(self, X: Any) -> Any:
+            return [int(value > 15) for value in X[:, 0]]
+
+    listing = Listing().fit(Xtr, ytr)
+    accuracy_score(yte, listing.predict(Xte))
+    several = DecisionTreeClassifier(max_depth=2).fit(Xtr, np.column_stack([ytr, 1 - ytr]))
+    roc_auc_score(1 - yte, several.predict_proba(Xte)[1][:, 1])
+    accuracy_score(yte, several.predict(Xte)[:, 0])
+    assert [set(one) for one in logged()] == [
+        {"accuracy_score_Xte"},
+        {"roc_auc_score_Xte", "accuracy_score_Xte"},
+    ]
+
+
 def test_what_frameworks_compute_along_the_way_is_not_logged() -> None:
     model = train()
     cross_val_score(model, Xtr, ytr, scoring="f1")
