@@ -159,3 +159,13 @@ def test_a_stream_of_batches_is_a_run_with_a_step_for_each_call(tmp_path):
     lines = printed.splitlines()
     assert [line.split(":")[0] for line in lines] == [f"batch {number}" for number in range(1, 11)]
     assert lines[-1].startswith("batch 10: 1500 rows so far")
+
+
+def test_what_is_computed_after_a_training_goes_into_its_run(tmp_path):
+    printed, runs = run_example("scores_after_training.py", tmp_path)
+    assert [run.info.run_name for run in runs] == ["LogisticRegression"]
+    names = [line.split()[0] for line in printed.splitlines()]
+    assert names == ["LogisticRegression_score_X_test", "accuracy_score_X_test", "roc_auc_score_X_test"]
+    assert {name: f"{runs[0].data.metrics[name]:.3f}" for name in names} == dict(
+        line.split() for line in printed.splitlines()
+    )
