@@ -1,4 +1,4 @@
-"""Estimators that scikit-learn's own tests train and that few others do: their runs are whole, or they fail as before."""
+"""Estimators that scikit-learn's tests train and few others do: their runs are whole, or they fail as before."""
 
 from __future__ import annotations
 
