@@ -65,21 +65,24 @@ def calling_package(frame: FrameType | None) -> str:
 def name_in(frame: FrameType, data: Any) -> str | None:
     """Return the local or global name that an object has in a frame; None where it has none."""
     names = frame.f_globals
-    local: Any = frame.f_locals
-    if local is not names:
-        found = _search(local, data)
-        # Before Python 3.13 a function's frame keeps the dictionary, and with it all its locals alive after the program
-        # has deleted them. Emptied only where nobody else has it: neither a debugger nor who has called locals().
-        is_snapshot = sys.version_info < (3, 13) and frame.f_code.co_flags & inspect.CO_OPTIMIZED
-        if is_snapshot and sys.gettrace() is None and sys.getrefcount(local) <= _REFERENCES_OF_A_SNAPSHOT:
-            local.clear()
-        if found is not None:
-            return found
+    if frame.f_locals is not names and (found := _search_locals(frame, data)) is not None:
+        return found
     # What the code itself mentions comes first: it is fast to look through, and it is how the call was written.
     for name in frame.f_code.co_names:
         if names.get(name) is data:
             return name
     return _search(names, data)
+
+
+def _search_locals(frame: FrameType, data: Any) -> str | None:
+    names: Any = frame.f_locals
+    found = _search(names, data)
+    # Before Python 3.13 a function's frame keeps the dictionary, and with it all its locals alive after the program
+    # has deleted them. Emptied only where nobody else has it: neither a debugger nor who has called locals().
+    is_snapshot = sys.version_info < (3, 13) and frame.f_code.co_flags & inspect.CO_OPTIMIZED
+    if is_snapshot and sys.gettrace() is None and sys.getrefcount(names) <= _REFERENCES_OF_A_SNAPSHOT:
+        names.clear()
+    return found
 
 
 def _search(names: Mapping[str, Any], data: Any) -> str | None:

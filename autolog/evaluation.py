@@ -81,12 +81,8 @@ def evaluate_classifier(
     Returns:
         Nothing for several outputs, for labels of other types, and without rows of any weight.
     """
-    actual, guessed, weighting, labels = (
-        as_column(targets),
-        as_column(predicted),
-        as_weights(weights),
-        as_column(classes),
-    )
+    actual, guessed, labels = as_column(targets), as_column(predicted), as_column(classes)
+    weighting = as_weights(weights)
     if actual is None or guessed is None or labels is None or len(actual) != len(guessed):
         return Evaluation()
     if weights is not None and (weighting is None or len(weighting) != len(actual)):

@@ -1,8 +1,8 @@
 """Figures as data: what a run keeps of a curve, a matrix or a ranking, to be drawn when somebody asks for it.
 
 A figure is one small JSON document below ``figures/`` in the run's artifacts: its ``kind``, the ``version`` of that
-kind, its ``name``, and its ``data``, whose fields are those of one of the classes of ``figure_kinds``. Numbers that are not finite
-are ``null``. Nothing here draws, and nothing here imports what draws.
+kind, its ``name``, and its ``data``, whose fields are those of one of the classes of ``figure_kinds``.
+Nothing here draws, and nothing here imports what draws.
 """
 
 from __future__ import annotations

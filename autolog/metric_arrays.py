@@ -1,4 +1,4 @@
-"""Targets, predictions, probabilities and weights, whatever they came in, as the arrays that metrics are computed from."""
+"""Targets, predictions, probabilities and weights, whatever they came in, as arrays to compute metrics from."""
 
 from __future__ import annotations
 
@@ -69,6 +69,7 @@ def _array(values: Any) -> Array | None:
 
 
 def as_column(values: Any) -> Array | None:
+    """Return values of shape (n,) or (n, 1) as an array of shape (n,); None where they are of another."""
     array = _array(values)
     if array is not None and array.ndim == _BINARY and array.shape[1] == 1:
         array = array[:, 0]
@@ -85,6 +86,7 @@ def as_numbers(values: Any) -> Array | None:
 
 
 def as_weights(values: Any) -> Array | None:
+    """Return weights as doubles of shape (n,); None where there are none, or they are not that, or not finite."""
     if values is None:
         return None
     array = as_column(values)

@@ -8,7 +8,6 @@ import sys
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from pathlib import Path
 from types import FunctionType
 from typing import Any, Final
 
@@ -23,9 +22,6 @@ CONTINUED_TAG: Final = "autolog.continued_from"
 
 # Arguments that a function of the user's own comes in.
 _FUNCTIONS: Final = frozenset({"obj", "fobj", "feval", "custom_metric", "fpreproc"})
-
-# Of a model file this much is read for its digest: the first bytes, and as many of the last.
-_FILE_BYTES: Final = 2 << 20
 
 
 class Boosting:
@@ -115,10 +111,15 @@ class Boosting:
             return
         tags: dict[str, Any] = {}
         if isinstance(model, (str, os.PathLike)):
-            tags[f"{CONTINUED_TAG}.path"] = os.fspath(model)
-            tags[f"{CONTINUED_TAG}.digest"] = digest_file(Path(model))
+            from autolog.sources import digest_file
+
+            tags[f"{CONTINUED_TAG}.path"] = path = os.fspath(model)
+            if (digest := digest_file(path)) is not None:
+                tags[f"{CONTINUED_TAG}.digest"] = digest
         elif isinstance(model, (bytes, bytearray)):
-            tags[f"{CONTINUED_TAG}.digest"] = _digest(model)
+            import xxhash
+
+            tags[f"{CONTINUED_TAG}.digest"] = xxhash.xxh3_64_hexdigest(model)
         elif (former := run_of_model(model)) is not None:
             tags[CONTINUED_TAG] = former.run_id
         self.run.set_tags(tags)
@@ -254,26 +255,3 @@ def is_called_by(*modules: str) -> bool:
         if module.partition(".")[0] not in {"autolog", "wrapt", "contextlib"}:
             return module in modules
     return False
-
-
-def digest_file(path: Path) -> str:
-    """Return the digest of a file: of its size and content, of which the middle is left out where it is large.
-
-    Raises:
-        OSError: it cannot be read.
-    """
-    with path.open("rb") as file:
-        content = file.read(_FILE_BYTES)
-        size = os.fstat(file.fileno()).st_size
-        if size > 2 * _FILE_BYTES:
-            file.seek(-_FILE_BYTES, os.SEEK_END)
-        content += file.read(_FILE_BYTES)
-    return _digest(content, str(size))
-
-
-def _digest(content: bytes | bytearray, *facts: str) -> str:
-    import xxhash
-
-    digest = xxhash.xxh3_64(content)
-    digest.update("|".join(facts).encode())
-    return digest.hexdigest()

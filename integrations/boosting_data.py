@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, Final
 
 from msgspec.structs import replace
@@ -13,8 +12,8 @@ from msgspec.structs import replace
 from autolog.datasets import describe
 from autolog.digests import read
 from autolog.entities import Dataset
-from autolog.integrations.boosting import digest_file
 from autolog.sampling import choose, describe_choice, indexes
+from autolog.sources import digest_file
 from autolog.trust import is_known_code
 
 # A value that is stored takes an index beside it.
@@ -129,8 +128,9 @@ def describe_dataset(dataset: Any, name: str) -> Dataset:
     if isinstance(fields.get("categorical_feature"), list):
         told["categorical_features"] = len(fields["categorical_feature"])
     if isinstance(data, (str, os.PathLike)):
-        described = describe(None, label, name=name, source=os.fspath(data))
-        return _complete(replace(described, digest=digest_file(Path(data))), told)
+        path = os.fspath(data)
+        described = describe(None, label, name=name, source=path)
+        return _complete(replace(described, digest=digest_file(path) or described.digest), told)
     if data is not None:
         return _complete(describe(data, label, name=name), told)
     return _describe_freed(dataset, told, name)

@@ -5,10 +5,12 @@ What is recorded is the business of ``lightgbm_training`` and ``boosting``, whic
 
 from __future__ import annotations
 
+import sys
 from typing import Final
 
 from autolog.guard import guard
 from autolog.hooks import Call, Hook, Integration
+from autolog.predictions import note_predictions
 from autolog.training import silence
 
 lightgbm: Final = Integration("lightgbm", requires="lightgbm>=4.3")
@@ -90,3 +92,11 @@ def dask_train_part(_: Call) -> Hook:
     """Keep a worker's part of a training from being recorded as one."""
     with silence():
         yield
+
+
+@lightgbm.observe("lightgbm.basic:Booster.predict")
+def predict(call: Call) -> Hook:
+    """Note what a booster has predicted, so that metrics of it are attributed to its run."""
+    yield
+    if call.error is None:
+        note_predictions(call.instance, call.argument("data"), call.result, sys._getframe())  # noqa: SLF001  the documented way to the caller

@@ -41,9 +41,9 @@ def log_end(run: ActiveRun, estimator: Any, call: Call, candidates: Candidates) 
         for name in _MODELS_WITHIN:
             if (within := vars(estimator).get(name)) is not None:
                 attribute_model(within, run)
-    if call.result is not estimator:
-        with guard("noting what a fit has predicted"):
-            note_predictions(estimator, training_data(call)[0], call.result, sys._getframe())  # noqa: SLF001  the documented way to the caller
+        # What fit_predict returns; a model, as of fit, is passed over.
+        frame = sys._getframe()  # noqa: SLF001  the documented way to the caller
+        note_predictions(estimator, training_data(call)[0], call.result, frame)
     with guard("recording results"):
         log_results(run, estimator)
     with guard("recording a search"):

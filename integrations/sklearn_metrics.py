@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from autolog.integrations.sklearn_params import nested_estimators
-from autolog.integrations.sklearn_predictions import Predictions, final_estimator, implementation, predict
+from autolog.integrations.sklearn_predictions import Predictions, final_estimator, implementation, is_loud, predict
 from autolog.trust import is_known_code
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ def is_trusted(estimator: Any) -> bool:
     nested = list(nested_estimators(params.values()))
     return (
         all(map(is_known_code, nested))
-        and not any(key.endswith("__verbose") and value for key, value in params.items())
+        and not any(key.endswith("__verbose") and is_loud(value) for key, value in params.items())
         and not any(type(value).__name__ in _DRAWING for value in (estimator, *nested))
     )
 

@@ -125,9 +125,14 @@ def _predict_with_xgboost(estimator: Any, features: Any) -> Predictions:
     return Predictions(estimator.predict(features), probabilities)
 
 
+def is_loud(verbose: Any) -> bool:
+    """Say whether a value of ``verbose`` has an estimator report what it does; LightGBM's -1 has not."""
+    return bool(verbose) and not (isinstance(verbose, int) and verbose < 0)
+
+
 def _quiet(estimator: Any) -> Any:
     """Return the estimator, or where it reports what it does, a shallow copy that does not."""
-    if not getattr(estimator, "verbose", 0):
+    if not is_loud(getattr(estimator, "verbose", 0)):
         return estimator
     silent = _twin(estimator)
     silent.verbose = 0

@@ -14,8 +14,16 @@ from autolog.trust import is_known_code
 
 # MLflow's name for one; the others are called as the attribute is, without the underscore at its end.
 _NAMES: Final = {"best_score_": "best_cv_score"}
-# They say of the data what the data set says.
-_OF_THE_DATA: Final = frozenset({"n_features_in_", "n_outputs_", "n_classes_", "n_samples_fit_", "n_samples_seen_"})
+# What the data set and the params say already, and what is a part of the model.
+_NO_RESULTS: Final = frozenset(
+    {"n_features_in_", "n_features_", "n_outputs_", "n_classes_", "n_samples_fit_", "n_samples_seen_", "n_samples_"}
+    | {"n_features_out_", "n_output_features_", "n_layers_", "n_leaves_", "n_neighbors_", "n_quantiles_", "n_splits_"}
+    | {"n_connected_components_", "n_subpopulation_", "n_trees_per_iteration_", "n_required_iterations_"}
+    | {"n_possible_iterations_", "min_resources_", "max_resources_", "max_features_", "max_samples_", "batch_size_"}
+    | {"bandwidth_", "breakdown_", "epsilon_", "gamma_", "learning_rate_", "doc_topic_prior_", "topic_word_prior_"}
+    | {"degrees_of_freedom_prior_", "mean_precision_prior_", "weight_concentration_prior_"}
+    | {"intercept_", "offset_", "rank_", "fit_status_"}
+)
 # One value for each iteration or component: a metric with as many steps.
 _CURVES: Final = {
     "loss_curve_": "loss",
@@ -64,7 +72,7 @@ def kept_numbers(found: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
     """
     for attribute, value in dict(found).items():
         if attribute.endswith("_") and attribute[0] != "_" and attribute[-2:] != "__":
-            number = _number(value) if attribute not in _OF_THE_DATA else None
+            number = _number(value) if attribute not in _NO_RESULTS else None
             if number is not None:
                 yield _NAMES.get(attribute, attribute[:-1]), number
 

@@ -5,10 +5,12 @@ What is recorded is the business of ``xgboost_training`` and ``boosting``, which
 
 from __future__ import annotations
 
+import sys
 from typing import Final
 
 from autolog.guard import guard
 from autolog.hooks import Call, Hook, Integration
+from autolog.predictions import note_predictions
 
 xgboost: Final = Integration("xgboost", requires="xgboost>=2.1")
 
@@ -86,3 +88,11 @@ def dask_fit(call: Call) -> Hook:
     if boosting is not None and call.error is None and "_Booster" in vars(model):
         history = vars(model).get("evals_result_", {})
         training.log_remote(boosting, model.get_booster(), history, call.kwargs.get("xgb_model"))
+
+
+@xgboost.observe("xgboost.core:Booster.predict", "xgboost.core:Booster.inplace_predict")
+def predict(call: Call) -> Hook:
+    """Note what a booster has predicted, so that metrics of it are attributed to its run."""
+    yield
+    if call.error is None:
+        note_predictions(call.instance, call.argument("data"), call.result, sys._getframe())  # noqa: SLF001  the documented way to the caller

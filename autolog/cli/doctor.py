@@ -151,7 +151,10 @@ def _frameworks(_: Settings) -> Iterator[Check]:
 
     for name, target in INTEGRATIONS.items():
         requires = load_integration(target).requires
-        distribution, oldest = requires.split(">=")
+        distribution, _, oldest = requires.partition(">=")
+        if not distribution:
+            # It follows whichever of several libraries is there.
+            continue
         installed = _version(distribution)
         if installed is None:
             yield Check(name, Outcome.OK, f"{distribution} is not installed")

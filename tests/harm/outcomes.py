@@ -16,8 +16,9 @@ import pytest
 
 ENABLED = os.environ["AUTOLOG_HARM_ENABLED"] == "1"
 # What differs from one process to the next: addresses, folders of one's own, times, and the rule drawn beside a time.
+_UNITS = "ns|us|µs|ms|s|sec|secs|seconds|min"
 PASSING = re.compile(
-    r"[_-]{9,}|\[\d\d:\d\d:\d\d\]|0x[0-9a-f]+|/tmp/[^\s'\"]+|\d+(?:\.\d+)?(?:e[+-]?\d+)?\s?(?:ns|us|µs|ms|s|sec|secs|seconds|min)\b"
+    rf"[_-]{{9,}}|\[\d\d:\d\d:\d\d\]|0x[0-9a-f]+|/tmp/[^\s'\"]+|\d+(?:\.\d+)?(?:e[+-]?\d+)?\s?(?:{_UNITS})\b"
 )
 
 outcomes: dict[str, str] = {}

@@ -26,6 +26,7 @@ from autolog.attribution import run_of_model
 from autolog.entities import Run, RunStatus
 from autolog.figures import decode_figure
 from autolog.integrations import boosting_data
+from autolog.predictions import find_prediction
 from autolog.training import Training, silence
 
 FEATURES, TARGETS = load_breast_cancer(return_X_y=True)
@@ -284,6 +285,15 @@ def test_a_booster_belongs_to_its_run() -> None:
     run = run_of_model(booster)
     assert run is not None
     assert run.run_id == only_run().info.run_id
+
+
+def test_what_a_booster_predicts_belongs_to_its_run() -> None:
+    booster = lightgbm.train(PARAMS, data(), 2)
+    features = FEATURES[400:]
+    found = find_prediction(booster.predict(features) > 0.5)
+    assert found is not None
+    assert found.run is run_of_model(booster)
+    assert found.data.name == "features"
 
 
 def test_models_and_cross_validations_are_the_same_without_autolog() -> None:

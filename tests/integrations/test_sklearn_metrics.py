@@ -41,7 +41,7 @@ from sklearn.svm import SVC, LinearSVC
 from sklearn.tree import DecisionTreeClassifier, ExtraTreeClassifier
 
 import autolog
-from autolog.integrations.sklearn_metrics import training_metrics
+from autolog.integrations.sklearn_metrics import is_trusted, training_metrics
 from autolog.integrations.sklearn_predictions import predict
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -265,3 +265,10 @@ def test_code_of_the_users_own_is_not_called_for_metrics() -> None:
     Mine.calls = 0
     GridSearchCV(Mine(max_iter=500), {"C": [1.0]}, cv=2, scoring="accuracy").fit(features, targets)
     assert calls == Mine.calls
+
+
+@pytest.mark.parametrize(("verbose", "evaluated"), [(-1, True), (0, True), (1, False)])
+def test_a_pipeline_is_evaluated_unless_its_last_step_reports_what_it_does(verbose: int, evaluated: bool) -> None:
+    lightgbm = pytest.importorskip("lightgbm")
+    model = make_pipeline(StandardScaler(), lightgbm.LGBMClassifier(n_estimators=2, n_jobs=1, verbose=verbose))
+    assert is_trusted(model) is evaluated

@@ -18,6 +18,7 @@ pytest.importorskip("sklearn")
 import joblib
 from sklearn.base import BaseEstimator
 from sklearn.datasets import load_iris
+from sklearn.ensemble import BaggingClassifier
 from sklearn.exceptions import FitFailedWarning
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401  it is what makes them importable
 from sklearn.model_selection import GridSearchCV, HalvingGridSearchCV, HalvingRandomSearchCV, RandomizedSearchCV
@@ -244,9 +245,19 @@ def test_a_search_of_a_third_party_is_known_by_its_results() -> None:
 @pytest.mark.parametrize("n_jobs", [1, 2])
 def test_boosters_inside_a_search_add_nothing_but_the_refit(n_jobs: int) -> None:
     xgboost = pytest.importorskip("xgboost")
-    model = xgboost.XGBClassifier(n_estimators=2, n_jobs=1)
+    model = xgboost.XGBClassifier(n_estimators=3, n_jobs=1)
     with joblib.parallel_backend("threading", n_jobs=n_jobs):
-        GridSearchCV(model, {"max_depth": [1, 2]}, cv=2).fit(FEATURES, TARGETS)
+        search = GridSearchCV(model, {"max_depth": [1, 2]}, cv=2)
+        search.fit(FEATURES, TARGETS, eval_set=[(FEATURES, TARGETS)], verbose=False)
     parent, children = recorded()
     assert [len(history(child, "split_test_score")) for child in children] == [2, 2]
-    assert parent.info.status is RunStatus.FINISHED
+    assert [step for step, _ in history(parent, "validation_0-mlogloss")] == [0, 1, 2]
+    assert parent.data.metrics["training_score"] == search.score(FEATURES, TARGETS)
+
+
+def test_boosters_in_an_ensemble_leave_the_run_to_it() -> None:
+    xgboost = pytest.importorskip("xgboost")
+    BaggingClassifier(xgboost.XGBClassifier(n_estimators=2, n_jobs=1), 2, n_jobs=2).fit(FEATURES, TARGETS)
+    parent, children = recorded()
+    assert (parent.info.run_name, children) == ("BaggingClassifier(XGBClassifier)", [])
+    assert "num_trees" not in parent.data.metrics

@@ -27,6 +27,7 @@ from autolog.attribution import run_of_model
 from autolog.entities import Run, RunStatus
 from autolog.figures import decode_figure
 from autolog.integrations import boosting_data
+from autolog.predictions import find_prediction
 from autolog.training import Training, silence
 
 FEATURES, TARGETS = load_breast_cancer(return_X_y=True)
@@ -234,6 +235,14 @@ def test_what_a_former_model_stopped_at_is_not_the_later_ones(matrix: Any, held_
     assert "best_iteration" not in second.data.metrics
 
 
+def test_a_model_of_bytes_that_is_continued_has_a_digest(matrix: Any) -> None:
+    content = train(PARAMS, matrix, 3).save_raw()
+    train(PARAMS, matrix, 2, evals=[(matrix, "train")], xgb_model=content)
+    _, later = recorded()
+    assert later.data.tags["autolog.continued_from.digest"]
+    assert [step for step, _ in series(later, "train-logloss")] == [3, 4]
+
+
 def test_a_model_file_that_is_continued_is_named_with_its_digest(matrix: Any, tmp_path: Path) -> None:
     path = tmp_path / "model.ubj"
     train(PARAMS, matrix, 3).save_model(path)
@@ -303,6 +312,15 @@ def test_a_booster_belongs_to_its_run(matrix: Any) -> None:
     run = run_of_model(booster)
     assert run is not None
     assert run.run_id == only_run().info.run_id
+
+
+def test_what_a_booster_predicts_belongs_to_its_run(matrix: Any, held_out: Any) -> None:
+    booster = train(PARAMS, matrix, 2)
+    for predicted in (booster.predict(held_out), booster.inplace_predict(FEATURES[:50])):
+        found = find_prediction(predicted > 0.5)
+        assert found is not None
+        assert found.run is run_of_model(booster)
+    assert find_prediction(booster.predict(held_out)).data.name == "held_out"  # type: ignore[union-attr]
 
 
 def test_models_and_cross_validations_are_the_same_without_autolog(matrix: Any, held_out: Any) -> None:

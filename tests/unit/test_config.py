@@ -31,6 +31,9 @@ def test_the_writer_is_a_thread_or_a_process(monkeypatch):
         ("AUTOLOG_FLUSH_INTERVAL", "inf", "it takes a number of seconds, zero or more"),
         ("AUTOLOG_SPOOL_LIMIT", "10GB", "it takes a whole number of bytes"),
         ("AUTOLOG_SILENT", "perhaps", "it takes 1 or 0"),
+        ("AUTOLOG_TRAINING_METRICS_ROWS", "-1", "it takes a whole number, zero or more"),
+        ("AUTOLOG_SEARCH_CHILDREN", "all", "it takes a whole number, zero or more"),
+        ("AUTOLOG_PERMUTATION_IMPORTANCES", "5", "it takes 1 or 0"),
     ],
 )
 def test_a_variable_that_is_not_understood_is_refused_with_what_it_takes(monkeypatch, variable, text, expected):
