@@ -116,7 +116,7 @@ def disable() -> None:
 
 def is_enabled() -> bool:
     """Say whether trainings are being recorded."""
-    return bool(_installed)
+    return any(integration.records_trainings for integration in _installed)
 
 
 def _install(integration: Integration) -> None:

@@ -132,6 +132,11 @@ class Integration:
     _hooks: list[_Registration] = field(default_factory=list)
     _patches: list[Patch] = field(default_factory=list)
 
+    @property
+    def records_trainings(self) -> bool:
+        """Whether it hooks calls that train, rather than only what is done before or after."""
+        return any(one.begins for one in self._hooks)
+
     def around(self, *targets: str, within: bool = False) -> Callable[[HookFunction], HookFunction]:
         """Register a hook around calls that train something: the outermost of them owns the run.
 
@@ -202,21 +207,14 @@ class Integration:
     def _patch(self, module: ModuleType) -> None:
         if not self.live:
             return
-        patches: list[Patch] = []
         for one in self._hooks:
             if one.target.module == module.__name__:
                 with guard(f"hooking {one.target.module}:{one.target.path}"):
                     try:
-                        patches += self._hook(module, one)
+                        self._patches += self._hook(module, one)
                     except AttributeError:
                         # Another version of the framework, in which it is elsewhere or not at all.
                         logger.debug("%s:%s is not there, and is not hooked", one.target.module, one.target.path)
-        self._patches += patches
-        if any(not one.follows for one in self._hooks):
-            with guard(f"hooking what was imported by name from {module.__name__}"):
-                from autolog import wrapping
-
-                self._patches.append(wrapping.patch_aliases(patches))
 
     def _hook(self, module: ModuleType, one: _Registration) -> Sequence[Patch]:
         where = f"the hook of {one.target.module}:{one.target.path}"
@@ -227,7 +225,7 @@ class Integration:
         from autolog import wrapping  # brings wrapt, which is slow to import: only once a framework is there
 
         _threads.watch(self.name)
-        return wrapping.patch(module, one.target.path, functools.partial(_around, self, one, where))
+        return [wrapping.patch(module, one.target.path, functools.partial(_around, self, one, where))]
 
 
 class _ThreadWatch:

@@ -1,13 +1,13 @@
-"""Module functions that something follows, and that stay the very objects that they are.
+"""Module functions that are hooked, and that stay the very objects that they are.
 
 A function that is replaced in its module can no longer be pickled by those who took it from there before:
-scorers, partial functions, tables of functions. So the function keeps its identity, and runs other code:
-code that calls the original, then what is to follow, and returns what the original returned.
-That reaches everybody who holds the function, under whatever name.
+scorers, partial functions, tables of functions. So the function keeps its identity, and runs other code: code that
+calls the original, then what is to follow, and returns what the original returned; or code that calls a hook in place
+of the original. That reaches everybody who holds the function, under whatever name.
 
 The other code takes the same arguments, so that the function shows the signature that it had. It has the file of the
-original, and nothing else is on the stack while that runs, so that a warning for the first caller outside of a library
-is for the user.
+original, and where something only follows, nothing else is on the stack while that runs, so that a warning for the
+first caller outside of a library is for the user.
 """
 
 from __future__ import annotations
@@ -18,6 +18,9 @@ import inspect
 from collections.abc import Callable
 from types import CodeType, FunctionType, ModuleType
 from typing import Any, Final, TypeGuard
+
+# (original function, None, args, kwargs) -> result, as wrapt calls what is around a function
+Around = Callable[[Callable[..., Any], Any, tuple[Any, ...], dict[str, Any]], Any]
 
 # (original function, result, args, kwargs); it must not raise
 After = Callable[[Callable[..., Any], Any, tuple[Any, ...], dict[str, Any]], object]
@@ -30,7 +33,14 @@ _RESUMED: Final = (
 )
 # They stand in the compiled template for what is to be called: no other constants in it are integers.
 _ORIGINAL: Final = 602_214_076
-_AFTER: Final = 662_607_015
+_HOOK: Final = 662_607_015
+
+_FOLLOWED: Final = (
+    "_autolog_result = _autolog_original(*_autolog_args, **_autolog_kwargs)",
+    "_autolog_hook(_autolog_result, _autolog_args, _autolog_kwargs)",
+    "return _autolog_result",
+)
+_SURROUNDED: Final = ("return _autolog_hook(_autolog_args, _autolog_kwargs)",)
 
 
 def is_reroutable(function: object) -> TypeGuard[FunctionType]:
@@ -57,19 +67,37 @@ def reroute(module: ModuleType, path: str, after: After) -> list[Rerouting]:
     names = [name for name in fnmatch.filter(module.__all__, pattern) if name not in excepted.split(", ")]
     # Only what the module has without being asked: a lazy one would import for it.
     found = [vars(module).get(name) for name in names]
-    return [Rerouting(function, after) for function in found if is_reroutable(function)]
+    return [follow(function, after) for function in found if is_reroutable(function)]
+
+
+def follow(function: FunctionType, after: After) -> Rerouting:
+    """Have a function followed by another, which is called when it has returned, and not when it has raised."""
+    return Rerouting(function, _FOLLOWED, lambda original: functools.partial(after, original))
+
+
+def surround(function: FunctionType, around: Around) -> Rerouting:
+    """Have another function called in place of a function, with the function's original as its first argument."""
+    return Rerouting(function, _SURROUNDED, lambda original: functools.partial(around, original, None))
 
 
 class Rerouting:
-    """A function that is followed by another.
+    """A function that runs other code: ``follow`` and ``surround`` make them.
+
+    Of what the user has passed by name, only what can be passed in no other way comes to the hook by name,
+    and defaults come as if they had been passed.
 
     Args:
         function: one that ``is_reroutable``.
-        after: is called when the function has returned, and not when it has raised. Of what the user has passed by
-            name, only what can be passed in no other way comes by name, and defaults come as if they had been passed.
+        steps: what it does instead, after its arguments have been gathered.
+        make_hook: is given the original, and returns what the steps call.
     """
 
-    def __init__(self, function: FunctionType, after: After) -> None:
+    def __init__(
+        self,
+        function: FunctionType,
+        steps: tuple[str, ...],
+        make_hook: Callable[[Callable[..., Any]], Callable[..., Any]],
+    ) -> None:
         self._function: Final = function
         code = self._code = function.__code__
         original = FunctionType(
@@ -79,8 +107,8 @@ class Rerouting:
         for name in ("__module__", "__qualname__", "__doc__"):
             setattr(original, name, getattr(function, name))
         original.__dict__.update(function.__dict__)
-        template = _compile(_describe_parameters(code), code.co_freevars)
-        called = {_ORIGINAL: original, _AFTER: functools.partial(after, original)}
+        template = _compile(_describe_parameters(code), steps, code.co_freevars)
+        called = {_ORIGINAL: original, _HOOK: make_hook(original)}
         self._rerouted: Final = template.replace(
             co_name=CODE_NAME,
             # Where inspect looks for the source, and where warnings look for whose code it is.
@@ -117,25 +145,23 @@ def _describe_parameters(code: CodeType) -> tuple[str, str, str]:
 
 
 @functools.lru_cache(maxsize=256)
-def _compile(parameters: tuple[str, str, str], free: tuple[str, ...]) -> CodeType:
+def _compile(parameters: tuple[str, str, str], steps: tuple[str, ...], free: tuple[str, ...]) -> CodeType:
     """Return the code of a function that passes its arguments on and closes over these names, without using them."""
     defined, args, kwargs = parameters
     # On one line, since the lines that follow in the file of the original are others.
-    steps = (
+    body = (
         "__tracebackhide__ = True",
         f"_autolog_original = {_ORIGINAL}",
-        f"_autolog_after = {_AFTER}",
+        f"_autolog_hook = {_HOOK}",
         f"_autolog_args = ({args})",
         f"_autolog_kwargs = {{{kwargs}}}",
-        "_autolog_result = _autolog_original(*_autolog_args, **_autolog_kwargs)",
-        "_autolog_after(_autolog_result, _autolog_args, _autolog_kwargs)",
-        "return _autolog_result",
+        *steps,
         *free,
     )
     lines = (
         "def enclose():",
         *(f"    {name} = None" for name in free),
-        f"    def rerouted({defined}): {'; '.join(steps)}",
+        f"    def rerouted({defined}): {'; '.join(body)}",
     )
     code = compile("\n".join(lines), CODE_NAME, "exec")
     for _ in range(2):

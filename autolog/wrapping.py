@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import copy
 import functools
-import sys
 import threading
 import weakref
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from types import FunctionType, ModuleType
 from typing import Any, Final, Protocol
 
 import wrapt
 
 from autolog.guard import guard
+from autolog.rerouting import Around, is_reroutable, surround
 from autolog.training import inherit_training
-
-# (wrapped function, instance or None, args, kwargs) -> result, as wrapt calls it
-Around = Callable[[Callable[..., Any], Any, tuple[Any, ...], dict[str, Any]], Any]
 
 
 class BoundHookWrapper(wrapt.BoundFunctionWrapper):  # type: ignore[type-arg]  # not generic at run time
@@ -65,12 +62,12 @@ class Patch(Protocol):
         """Put back what was there."""
 
 
-def patch(module: ModuleType, path: str, around: Around) -> list[Patch]:
-    """Wrap a function, a method, a method of a class and of all its subclasses, or all functions of a module.
+def patch(module: ModuleType, path: str, around: Around) -> Patch:
+    """Wrap a function, a method, or a method of a class and of all its subclasses.
 
     Args:
         module: where the target lives.
-        path: ``function``, ``Class.method``, ``Class+.method``, or ``*`` for the functions in the module's ``__all__``.
+        path: ``function``, ``Class.method``, or ``Class+.method``.
         around: called instead.
 
     Returns:
@@ -79,30 +76,17 @@ def patch(module: ModuleType, path: str, around: Around) -> list[Patch]:
     Raises:
         AttributeError: the module has no such thing.
     """
-    if path == "*":
-        public = ((name, vars(module).get(name)) for name in module.__all__)
-        return [AttributePatch(module, name, around) for name, value in public if isinstance(value, FunctionType)]
     parent_path, _, name = path.rpartition(".")
     if parent_path.endswith("+"):
-        return [SubclassPatch(getattr(module, parent_path[:-1]), name, around)]
+        return SubclassPatch(getattr(module, parent_path[:-1]), name, around)
     parent: Any = module
     for part in filter(None, parent_path.split(".")):
         parent = getattr(parent, part)
-    return [AttributePatch(parent, name, around)]
-
-
-def patch_aliases(patches: Sequence[Patch]) -> Patch:
-    """Put the wrappers of module functions wherever a module has imported the functions by name.
-
-    Args:
-        patches: as ``patch`` returned them.
-
-    Returns:
-        What takes it back, in the modules that have imported a wrapper since as well.
-    """
-    return AliasPatch(
-        [(one.original, one.wrapper) for one in patches if isinstance(one, AttributePatch) and one.is_of_a_module]
-    )
+    function = getattr(parent, name)
+    # Whoever has imported it by name holds the same object.
+    if parent is module and is_reroutable(function):
+        return surround(function, around)
+    return AttributePatch(parent, name, around)
 
 
 class AttributePatch:
@@ -118,51 +102,19 @@ class AttributePatch:
         self._is_own = name in vars(parent)
         present = getattr(parent, name)
         if isinstance(present, HookWrapper):
-            self.original, self.wrapper = present.__wrapped__, present
+            self._original, self._wrapper = present.__wrapped__, present
         else:
-            self.original, self.wrapper = present, _wrap(present, around)
-            setattr(parent, name, self.wrapper)
-
-    @property
-    def is_of_a_module(self) -> bool:
-        """Whether it is a function that modules may have imported by name."""
-        return isinstance(self._parent, ModuleType)
+            self._original, self._wrapper = present, _wrap(present, around)
+            setattr(parent, name, self._wrapper)
 
     def undo(self) -> None:
         """Put the original back, unless somebody else has wrapped ours since."""
-        if vars(self._parent).get(self._name) is not self.wrapper:
+        if vars(self._parent).get(self._name) is not self._wrapper:
             return
         if self._is_own:
-            setattr(self._parent, self._name, self.original)
+            setattr(self._parent, self._name, self._original)
         else:
             delattr(self._parent, self._name)
-
-
-class AliasPatch:
-    """Functions replaced by their wrappers in every module that holds them."""
-
-    def __init__(self, pairs: Sequence[tuple[Any, Any]]) -> None:
-        self._pairs: Final = pairs
-        _replace_everywhere({id(original): wrapper for original, wrapper in pairs})
-
-    def undo(self) -> None:
-        """Put the functions back, wherever a module holds their wrappers."""
-        _replace_everywhere({id(wrapper): original for original, wrapper in self._pairs})
-
-
-def _replace_everywhere(replacements: Mapping[int, Any]) -> None:
-    """Replace values of modules' globals, by the ids of objects that the caller keeps alive."""
-    if not replacements:
-        return
-    sought = replacements.keys()
-    for module in list(sys.modules.values()):
-        if isinstance(module, ModuleType):
-            # Not by vars(): a lazy module would be loaded by it.
-            names = ModuleType.__getattribute__(module, "__dict__")
-            if not sought.isdisjoint(map(id, list(names.values()))):
-                for name, value in list(names.items()):
-                    if id(value) in sought:
-                        names[name] = replacements[id(value)]
 
 
 class SubclassPatch:

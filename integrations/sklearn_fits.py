@@ -41,9 +41,9 @@ def log_end(run: ActiveRun, estimator: Any, call: Call, candidates: Candidates) 
         for name in _MODELS_WITHIN:
             if (within := vars(estimator).get(name)) is not None:
                 attribute_model(within, run)
-        # What fit_predict returns; a model, as of fit, is passed over.
-        frame = sys._getframe()  # noqa: SLF001  the documented way to the caller
-        note_predictions(estimator, training_data(call)[0], call.result, frame)
+        # What fit_predict returns; a model, as of fit, is passed over. The frame has no name: it would hold itself.
+        data, _, _ = training_data(call)
+        note_predictions(estimator, data, call.result, sys._getframe())  # noqa: SLF001  the documented way
     with guard("recording results"):
         log_results(run, estimator)
     with guard("recording a search"):

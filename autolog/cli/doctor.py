@@ -151,10 +151,10 @@ def _frameworks(_: Settings) -> Iterator[Check]:
 
     for name, target in INTEGRATIONS.items():
         requires = load_integration(target).requires
-        distribution, _, oldest = requires.partition(">=")
-        if not distribution:
-            # It follows whichever of several libraries is there.
+        if not requires:
+            # It goes with several frameworks, of whatever version.
             continue
+        distribution, oldest = requires.split(">=")
         installed = _version(distribution)
         if installed is None:
             yield Check(name, Outcome.OK, f"{distribution} is not installed")

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from autolog.rerouting import Rerouting, is_reroutable
+from autolog.rerouting import Rerouting, follow, is_reroutable, surround
 
 calls: list[tuple[Any, ...]] = []
 
@@ -43,7 +43,7 @@ def after(function: Any, result: Any, args: Any, kwargs: Any) -> None:
 @pytest.fixture
 def rerouted() -> Any:
     calls.clear()
-    patch = Rerouting(divide, after)
+    patch = follow(divide, after)
     yield patch
     patch.undo()
 
@@ -80,7 +80,7 @@ def test_a_warning_for_the_first_caller_outside_of_the_library_is_for_the_user(t
         "    warnings.warn('from below', UserWarning, stacklevel=level)\n"
     )
     library = runpy.run_path(str(file))["warn"]
-    patch = Rerouting(library, after)
+    patch = follow(library, after)
     with pytest.warns(UserWarning, match="from below") as caught:
         library()
     patch.undo()
@@ -90,7 +90,7 @@ def test_a_warning_for_the_first_caller_outside_of_the_library_is_for_the_user(t
 def test_who_holds_the_function_holds_the_hook_and_it_pickles_by_reference() -> None:
     held = functools.partial(divide, by=2)
     before = pickle.dumps(divide)
-    patch = Rerouting(divide, after)
+    patch = follow(divide, after)
     try:
         calls.clear()
         assert held(4) == 2
@@ -105,8 +105,8 @@ def test_who_holds_the_function_holds_the_hook_and_it_pickles_by_reference() -> 
 def test_two_on_one_function_are_both_called_and_taken_back_in_order() -> None:
     code = divide.__code__
     calls.clear()
-    first = Rerouting(divide, after)
-    second = Rerouting(divide, after)
+    first = follow(divide, after)
+    second = follow(divide, after)
     assert divide(1) == 1
     assert len(calls) == 2
     first.undo()
@@ -127,7 +127,7 @@ def few(*, only: int = 1) -> int:
 
 def test_every_kind_of_parameter_is_passed_on_and_the_signature_stays() -> None:
     before = [(inspect.signature(one), inspect.getsource(one)) for one in (many, few, plain)]
-    patches = [Rerouting(one, after) for one in (many, few, plain)]
+    patches = [follow(one, after) for one in (many, few, plain)]
     try:
         calls.clear()
         assert many(1, third=3) == (1, 2, (), 3, 4, {})
@@ -152,3 +152,22 @@ def test_only_functions_that_run_from_call_to_return_qualify() -> None:
     assert not is_reroutable(resumed)
     assert not is_reroutable(len)
     assert not is_reroutable(functools.partial(plain))
+
+
+def test_a_function_is_surrounded_by_another_that_decides_whether_it_runs() -> None:
+    seen: list[Any] = []
+
+    def around(function: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        seen.append((function is not divide, instance, args, kwargs))
+        return function(*args, **kwargs) * 10
+
+    held = functools.partial(divide, 8.0)
+    signature = inspect.signature(divide)
+    patch = surround(divide, around)
+    assert divide(1.0, 2.0) == 5.0
+    assert held(4.0) == 20.0
+    assert seen == [(True, None, (1.0, 2.0), {}), (True, None, (8.0, 4.0), {})]
+    assert pickle.loads(pickle.dumps(held)).func is divide
+    assert inspect.signature(divide) == signature
+    patch.undo()
+    assert divide(1.0, 2.0) == 0.5
