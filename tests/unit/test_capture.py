@@ -78,6 +78,12 @@ def test_every_script_leaves_a_run_with_params_metrics_and_its_data(captured, sc
     assert any(run["datasets"] for run in runs)
 
 
+def test_what_is_computed_after_a_fit_has_the_names_that_mlflow_gives_it(captured):
+    (run,) = captured["scores_after_the_fit"]["runs"]
+    after = {"LogisticRegression_score", "accuracy_score", "log_loss", "roc_auc_score"}
+    assert {f"{name}_X_test" for name in after} <= run["metrics"].keys()
+
+
 def test_a_name_that_only_mlflow_has_is_a_fault(captured, tmp_path):
     ours = captured["clustering"] | {"added": 0.01}
     theirs = copy.deepcopy(ours)
