@@ -35,9 +35,5 @@ PART: Final[dict[str, tuple[str, ...]]] = {
         "sklearn.ensemble.tests.test_forest::test_warm_start",
         "sklearn.metrics.tests.test_score_objects",
     ),
-    "common": (
-        "sklearn.tests.test_common",
-        *("-k", "KMeans or PLSRegression"),
-    ),
     "boosting_estimators": (str(_FOREIGN / "estimator_checks.py"),),
 }
