@@ -11,22 +11,23 @@ PIP := PYTHONWARNINGS=ignore $(BIN)/python -m pip --disable-pip-version-check --
 # A virtual environment that happens to be active must not leak into this one.
 unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME PYTHONDONTWRITEBYTECODE PIP_USER PIP_TARGET PIP_PREFIX
 
-.PHONY: help demo test check unit torture harm harm-all bench bench-quick fuzz format clean
+.PHONY: help demo test check unit torture harm harm-part bench bench-quick capture fuzz format clean
 
 help:
 	@echo 'make demo         train real models, recorded by one line, and compare them'
 	@echo 'make test         every check that CI runs'
 	@echo 'make unit         the tests alone;  make check: linters and types alone'
 	@echo 'make torture      what breaks things for minutes: kills, damage, full disks, 10 million points'
-	@echo "make harm-all     scikit-learn's own tests of four packages, with autolog and without"
+	@echo "make harm         the frameworks' own tests, with autolog and without: an hour and more"
 	@echo 'make fuzz         ten minutes each of a fuzzer on the journal reader and the filter parser'
 	@echo 'make bench        the benchmarks, against every peer;  make bench-quick: the short form'
+	@echo "make capture      what autolog and MLflow's autologging keep of the same ten scripts"
 	@echo 'make clean        remove what the others made'
 
 demo: $(VENV)/demo.stamp
 	@$(BIN)/autolog demo
 
-test: check unit harm
+test: check unit harm-part
 	@echo 'All checks passed.'
 
 check: $(VENV)/test.stamp
@@ -45,18 +46,22 @@ torture: $(VENV)/test.stamp
 	$(BIN)/python -m pytest --hypothesis-profile torture tests/unit/test_properties_*.py \
 		tests/backends/test_round_trips.py tests/backends/test_filters_agree.py
 
-# A part of scikit-learn's own tests, once without autolog and once with it: the outcomes must be the same.
+# Tests that nobody here wrote, once without autolog and once with it: they must do the same.
+# `make harm HARM='ensemble metrics'` runs some of the suites.
 harm: $(VENV)/test.stamp
-	$(BIN)/python tests/harm/run.py
+	$(BIN)/python tests/harm/run.py $(HARM)
 
-harm-all: $(VENV)/test.stamp
-	$(BIN)/python tests/harm/run.py --all
+harm-part: $(VENV)/test.stamp
+	$(BIN)/python tests/harm/run.py --part
 
 bench: $(VENV)/test.stamp
 	$(BIN)/python benchmarks/run.py
 
 bench-quick: $(VENV)/test.stamp
 	$(BIN)/python benchmarks/run.py --quick
+
+capture: $(VENV)/test.stamp
+	$(BIN)/python benchmarks/capture.py
 
 # `make fuzz FUZZ='--seconds 60 --keep filter_parser'` for another time, to keep what is found, for one target.
 fuzz: $(VENV)/test.stamp

@@ -12,6 +12,7 @@ import tempfile
 from pathlib import Path
 from typing import Any, Final
 
+import psutil
 from capture_page import write_page
 from captures import find_gaps
 from contenders import TOOLS
@@ -61,6 +62,8 @@ def main() -> int:
         try:
             packages = list_packages(find_python(TOOLS["mlflow"]))
             results = {
+                "load": round(psutil.getloadavg()[0], 1),
+                "cores": psutil.cpu_count(),
                 "versions": {name: packages[name] for name in ("mlflow", "scikit-learn", "xgboost-cpu", "lightgbm")},
                 "autolog": capture("autolog", scripts, times=2),
                 "mlflow": capture("mlflow", scripts, times=2),

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, Final
 
 from captures import COUNTS, Facts, count, find_disagreements, find_extras, find_gaps
-from figures import to_digits
 
 _SCRIPTS: Final = Path(__file__).parent / "captured"
 _MOST_NAMES: Final = 40
@@ -30,8 +29,9 @@ def _page(results: Mapping[str, Any]) -> Iterator[str]:
         f"under `mlflow.autolog()` of MLflow {versions['mlflow']}, both as they come, with scikit-learn "
         f"{versions['scikit-learn']}, XGBoost {versions['xgboost-cpu']} and LightGBM {versions['lightgbm']}. "
         "*Seconds added* is what the script takes longer, until all is stored, in a process that has imported the "
-        "frameworks, by one run: of a short script it is good to a few hundredths. "
-        "Names are those of all runs of a script together; tags that describe the run and not the training are left out."
+        "frameworks, by one run: of a short script it is good to a few hundredths on a machine that does nothing else; "
+        f"the load of this one of {results['cores']} cores was {results['load']} before. "
+        "Names are those of all runs of a script together, but for tags that describe the run and not the training."
     )
     yield ""
     yield "| Script | runs | params | metrics | points | artifacts | data sets | seconds added |"
@@ -78,8 +78,8 @@ def _differences(ours: Facts, theirs: Facts) -> Iterator[str]:
             yield f"- MLflow's `{gap.name}` is left out: {gap.reason}."
     if not gaps:
         yield "- Every name of MLflow's is there."
-    for name, mine, others in find_disagreements(ours, theirs):
-        yield f"- `{name}` is {to_digits(mine)}, by MLflow {to_digits(others)}."
+    for name, mine, others, why in find_disagreements(ours, theirs):
+        yield f"- `{name}` is {mine:.5g}, by MLflow {others:.5g}{f': {why}' if why else ''}."
     for kind, names in find_extras(ours, theirs).items():
         if names:
             shown = ", ".join(f"`{name}`" for name in names[:_MOST_NAMES])

@@ -40,6 +40,24 @@ REASONS: Final = (
         "the same structure as data",
         lambda _: "estimator.json",
     ),
+    Reason(
+        "artifacts",
+        re.compile(r"feature_importance_\w+\.json"),
+        "in the form that all figures have",
+        lambda name: f"figures/{name}",
+    ),
+    Reason("params", re.compile("custom_metric"), "it was not given"),
+)
+# Why a metric has another last value than MLflow's.
+_VALUES: Final = (
+    (
+        re.compile("best_iteration|stopped_iteration"),
+        "MLflow counts LightGBM's rounds from one, and XGBoost's from nought",
+    ),
+    (
+        re.compile(r"(train|valid)-\w+"),
+        "after early stopping MLflow logs the best round's values once more, as the last",
+    ),
 )
 
 
@@ -87,14 +105,14 @@ def find_extras(ours: Facts, theirs: Facts) -> dict[str, list[str]]:
     return {kind: sorted(names_of(ours, kind) - names_of(theirs, kind)) for kind in _KINDS}
 
 
-def find_disagreements(ours: Facts, theirs: Facts) -> list[tuple[str, float, float]]:
-    """Return the metrics of the scripts' own runs that have one name and two values, with autolog's and MLflow's."""
+def find_disagreements(ours: Facts, theirs: Facts) -> list[tuple[str, float, float, str | None]]:
+    """Return the metrics of the scripts' own runs with one name and two last values: autolog's, MLflow's, and why."""
     mine, others = (
         {name: value for run in facts["runs"] if not run["child"] for name, value in run["metrics"].items()}
         for facts in (ours, theirs)
     )
     return [
-        (name, mine[name], others[name])
+        (name, mine[name], others[name], next((why for pattern, why in _VALUES if pattern.fullmatch(name)), None))
         for name in sorted(mine.keys() & others.keys())
         if not _is_close(mine[name], others[name]) and not name.endswith("_time")
     ]

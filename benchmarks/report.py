@@ -116,6 +116,8 @@ def _section(name: str, results: dict[str, Any]) -> Iterator[str]:
     yield f"## {group.title}"
     yield ""
     yield group.notes.format(**results["sizes"])
+    if measured_on := results.get("dates", {}).get(name):
+        yield f"Measured by itself on {measured_on}."
     yield ""
     yield "| | " + " | ".join(measure.title for measure in measures) + " |"
     yield "|---|" + "--:|" * len(measures)
@@ -167,7 +169,8 @@ def _reproduction() -> Iterator[str]:
     yield (
         "Every peer is installed by itself into `.venv-bench/`, in the version that `benchmarks/contenders.py` says; "
         "`AUTOLOG_BENCH_<PEER>_PYTHON` names another Python that has it. Settings keep the peers offline, and a proxy "
-        "that does not exist keeps them so. `benchmarks/run.py --only call hook` measures some groups, "
+        "that does not exist keeps them so. `benchmarks/run.py --only call hook` measures some groups "
+        "(with `--update` those of an earlier run stay on the page), "
         "`--peers mlflow` some peers, and `--render` makes this page and its plots from `results.json` anew. "
         "What is measured is in `benchmarks/subjects/`; each subject runs in a process of its own, and the contenders "
         "take turns. Repeated calls are timed by pyperf. PostgreSQL and MariaDB are those at "

@@ -35,6 +35,8 @@ def main() -> int:
             return 2
         results = measure(jobs, scale)
         chosen.output.mkdir(parents=True, exist_ok=True)
+        if chosen.update:
+            results = update(json.loads((chosen.output / "results.json").read_text(encoding="utf-8")), results)
         (chosen.output / "results.json").write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
     render(results, chosen.output)
     for problem in results["problems"]:
@@ -47,6 +49,20 @@ def render(results: dict[str, Any], folder: Path) -> None:
     """Write the page and draw the plots of results."""
     plots = draw_plots(results, folder)
     write_report(results, folder / "README.md", plots)
+
+
+def update(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
+    """Return old results with the groups that have been measured anew in their place, and when that was.
+
+    Figures of two runs on one machine may stand on one page, since ratios are only made within a group.
+    """
+    if (old["machine"]["cpu"], old["scale"]) != (new["machine"]["cpu"], new["scale"]):
+        raise SystemExit("What is measured on another machine or at another scale needs a page of its own.")
+    groups = set(new["groups"])
+    kept = [problem for problem in old["problems"] if problem.partition(",")[0] not in groups]
+    dates = old.get("dates", {}) | dict.fromkeys(new["groups"], new["date"])
+    merged = {name: old[name] | new[name] for name in ("servers", "versions", "seconds_by_job", "facts", "groups")}
+    return old | merged | {"problems": list(dict.fromkeys([*kept, *new["problems"]])), "dates": dates}
 
 
 def _is_wanted(job: Job, chosen: argparse.Namespace) -> bool:
@@ -71,6 +87,9 @@ def _parse_arguments() -> argparse.Namespace:
         metavar="NAME",
         choices=[peer.name for peer in PEERS],
         help=f"of {', '.join(peer.name for peer in PEERS)}; without a name, autolog alone",
+    )
+    parser.add_argument(
+        "--update", action="store_true", help="keep the groups of results.json that are not measured now"
     )
     parser.add_argument("--output", type=Path, default=_OUTPUT)
     return parser.parse_args()

@@ -74,7 +74,11 @@ def describe_values(values: Mapping[str, Any]) -> dict[str, str]:
 def read_params(estimator: Any, *, deep: bool) -> dict[str, Any]:
     """Return an estimator's params; a ``get_params`` of the user's own is not called, since it may do anything."""
     if is_known_code(type(estimator).get_params):
-        params: dict[str, Any] = estimator.get_params(deep=deep)
+        try:
+            params: dict[str, Any] = estimator.get_params(deep=deep)
+        except TypeError:
+            # A class stands where one of its objects should, for which the fit is about to fail.
+            params = estimator.get_params(deep=False)
         return params
     return {name: value for name, value in vars(estimator).items() if not name.startswith("_")}
 

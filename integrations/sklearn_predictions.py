@@ -82,11 +82,14 @@ def implementation(estimator: Any, method: str) -> str:
 
 
 def final_estimator(estimator: Any) -> Any:
-    """Return what predicts in the end: a pipeline's last step, a search's best estimator, or the estimator itself."""
+    """Return what predicts in the end: a pipeline's last step, a search's best estimator, or the estimator itself.
+
+    Of a pipeline that ends with "passthrough" it is the pipeline.
+    """
     while True:
         place = implementation(estimator, "predict")
-        if place in _PIPELINES:
-            estimator = estimator.steps[-1][1]
+        if place in _PIPELINES and hasattr(type(last := estimator.steps[-1][1]), "get_params"):
+            estimator = last
         elif place == _SEARCH and hasattr(estimator, "best_estimator_"):
             estimator = estimator.best_estimator_
         else:

@@ -18,8 +18,9 @@ from autolog.predictions import EvaluatedData, find_prediction, note_predictions
 # What they compute along the way is their own affair: the importance of a feature is no metric of the model.
 _FRAMEWORKS: Final = frozenset({"sklearn", "imblearn", "xgboost", "lightgbm", "catboost", "joblib"})
 
-# Of the names that scikit-learn has for predictions, the first that a function has is its own.
-_PREDICTIONS: Final = ("y_pred", "y_score", "y_proba", "y_prob", "pred_decision", "labels_pred", "y2", "labels")
+# Of the names that scikit-learn has for predictions, the first that a function has is its own: where it has two,
+# as `log_loss` since 1.9, `y_pred` is the deprecated one.
+_PREDICTIONS: Final = ("y_proba", "y_prob", "y_score", "y_pred", "pred_decision", "labels_pred", "y2", "labels")
 
 _NO_METRICS: Final = (
     "auc, check_scoring, consensus_score, euclidean_distances, get_scorer, get_scorer_names, make_scorer, "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from autolog_store import make_store
 from captured import time_script
@@ -13,18 +13,20 @@ from autolog import tracking
 
 arguments = read_arguments()
 url = make_store(arguments)
+# It says how this repository is being changed, and nothing of the script.
+CHANGES: Final = "environment/uncommitted.diff"
 
 
 def describe(run: Any) -> dict[str, Any]:
-    history = {key: summary.count for key, summary in run.data.summaries.items()}
+    paths = [artifact.path for artifact in tracking.current().reader().artifacts(run.info.run_id)]
     return {
         "name": run.info.run_name,
         "child": "mlflow.parentRunId" in run.data.tags,
         "params": dict(run.data.params),
         "metrics": run.data.metrics,
-        "points": sum(history.values()),
+        "points": sum(summary.count for summary in run.data.summaries.values()),
         "tags": dict(run.data.tags),
-        "artifacts": [artifact.path for artifact in tracking.current().reader().artifacts(run.info.run_id)],
+        "artifacts": [path for path in paths if path != CHANGES],
         "datasets": [each.dataset.name for each in run.inputs.dataset_inputs],
         "models": 0,
     }

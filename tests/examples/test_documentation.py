@@ -134,3 +134,38 @@ def test_the_store_answers_which_training_was_best(tmp_path):
     assert len(runs) == 3
     depths = [line.split()[0] for line in printed.splitlines()[1:]]
     assert depths == ["10", "5"]
+
+
+def test_a_search_is_a_run_with_a_child_for_each_candidate(tmp_path):
+    printed, runs = run_example("grid_search.py", tmp_path)
+    names = [run.info.run_name for run in runs]
+    assert len(names) == 7
+    assert "GridSearchCV(SVC)" in names
+    best, *_ = printed.splitlines()[1:]
+    assert best.split() == ["1", "linear", "0.993333"]
+
+
+def test_a_cross_validation_is_a_run_with_a_step_for_each_fold(tmp_path):
+    printed, runs = run_example("cross_validation.py", tmp_path)
+    assert [run.info.run_name for run in runs] == ["cross_validate(Ridge)"]
+    assert printed.splitlines()[0] == "fold 0: r2 0.411"
+    assert printed.splitlines()[-1] == "mean: 0.480"
+
+
+def test_a_stream_of_batches_is_a_run_with_a_step_for_each_call(tmp_path):
+    printed, runs = run_example("stream_of_batches.py", tmp_path)
+    assert [run.info.run_name for run in runs] == ["SGDClassifier"]
+    assert runs[0].info.status == "FINISHED"
+    lines = printed.splitlines()
+    assert [line.split(":")[0] for line in lines] == [f"batch {number}" for number in range(1, 11)]
+    assert lines[-1].startswith("batch 10: 1500 rows so far")
+
+
+def test_what_is_computed_after_a_training_goes_into_its_run(tmp_path):
+    printed, runs = run_example("scores_after_training.py", tmp_path)
+    assert [run.info.run_name for run in runs] == ["LogisticRegression"]
+    names = [line.split()[0] for line in printed.splitlines()]
+    assert names == ["LogisticRegression_score_X_test", "accuracy_score_X_test", "roc_auc_score_X_test"]
+    assert {name: f"{runs[0].data.metrics[name]:.3f}" for name in names} == dict(
+        line.split() for line in printed.splitlines()
+    )

@@ -15,10 +15,13 @@ import numpy
 import pytest
 
 ENABLED = os.environ["AUTOLOG_HARM_ENABLED"] == "1"
-# What differs from one process to the next: addresses, folders of one's own, and times.
+# What differs from one process to the next: addresses, folders of one's own, times, and the rule drawn beside a time.
+_UNITS = "ns|us|µs|ms|s|sec|secs|seconds|min"
 PASSING = re.compile(
-    r"\[\d\d:\d\d:\d\d\]|0x[0-9a-f]+|/tmp/[^\s'\"]+|\d+(?:\.\d+)?(?:e[+-]?\d+)?\s?(?:ns|us|µs|ms|s|sec|secs|seconds|min)\b"
+    rf"[_-]{{9,}}|\[\d\d:\d\d:\d\d\]|0x[0-9a-f]+|/tmp/[^\s'\"]+|\d+(?:\.\d+)?(?:e[+-]?\d+)?\s?(?:{_UNITS})\b"
 )
+# Some warnings hold a whole traceback; a hooked call has one frame of autolog's in it.
+FRAME = re.compile(r'  File "[^"]*autolog/\w+\.py", line \d+, in \w+\n(?:    .*\n)*')
 
 outcomes: dict[str, str] = {}
 warned: dict[str, set[str]] = {}
@@ -68,7 +71,7 @@ def pytest_runtest_logreport(report) -> None:
 def pytest_warning_recorded(warning_message, nodeid) -> None:
     """Keep the warnings of a test as a set: what, and from which file it seems to come."""
     place = Path(warning_message.filename)
-    text = PASSING.sub("…", str(warning_message.message))
+    text = PASSING.sub("…", FRAME.sub("", str(warning_message.message)))
     warning = f"{warning_message.category.__name__} of {place.parent.name}/{place.name}: {text}"
     warned.setdefault(nodeid, set()).add(warning)
 

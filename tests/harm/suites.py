@@ -22,11 +22,18 @@ WHOLE: Final[dict[str, tuple[str, ...]]] = {
     "boosting_estimators": (str(_FOREIGN / "estimator_checks.py"),),
 }
 
-# One process for all of them: what costs the most is importing scikit-learn's tests.
+# Every process imports scikit-learn's tests anew, so that there are few.
 PART: Final[dict[str, tuple[str, ...]]] = {
     "part": (
         "sklearn.tests.test_base",
         "sklearn.tests.test_pipeline",
         "sklearn.tests.test_metadata_routing",
+        "sklearn.model_selection.tests.test_search",
+        "sklearn.linear_model.tests.test_base",
+        "sklearn.ensemble.tests.test_forest::test_classification_toy",
+        "sklearn.ensemble.tests.test_forest::test_regression_criterion",
+        "sklearn.ensemble.tests.test_forest::test_warm_start",
+        "sklearn.metrics.tests.test_score_objects",
     ),
+    "boosting_estimators": (str(_FOREIGN / "estimator_checks.py"),),
 }

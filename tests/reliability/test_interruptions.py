@@ -28,10 +28,14 @@ rows = np.arange(200.0).reshape(100, 2)
 labels = (rows[:, 0] > 90).astype(int)
 autolog.enable()
 LogisticRegression().fit(rows, labels)
-begun = time.monotonic()
-LogisticRegression().fit(rows, labels)
-usual = time.monotonic() - begun
-print("FINISHED", "FINISHED")
+times = []
+for _ in range(5):
+    begun = time.monotonic()
+    LogisticRegression().fit(rows, labels)
+    times.append(time.monotonic() - begun)
+# Of one that waited for a core, a strike at random would come after most fits have ended.
+usual = min(times)
+print(6 * "FINISHED ")
 for number in range(FITS):
     model = LogisticRegression(C=1.0 + number)
     moment = chance.uniform(1e-6, usual * 1.2)
@@ -70,7 +74,7 @@ def test_fits_that_ctrl_c_strikes_at_random_end_failed_or_finished_and_leave_not
     # Struck before the run began, there is none; struck after it had ended, it has finished.
     assert statuses.count(RunStatus.FAILED) <= interrupted
     assert statuses.count(RunStatus.FINISHED) >= done.stdout.count("FINISHED") + 1
-    assert len(runs) <= fits + 3
+    assert len(runs) <= fits + 7
     assert all("mlflow.parentRunId" not in run.data.tags for run in runs)
     for run in runs:
         if run.info.status is RunStatus.FAILED:
@@ -79,7 +83,7 @@ def test_fits_that_ctrl_c_strikes_at_random_end_failed_or_finished_and_leave_not
 
 # Every other step of appending is struck by an exception out of a signal handler, rotation included.
 INTERRUPTED_APPENDS = """
-import json, signal, sys, time
+import json, signal, sys
 from pathlib import Path
 from autolog.events import TagsSet
 from autolog.journal import Journal
@@ -91,8 +95,8 @@ series = journal.define_series("r", "loss")
 reader = JournalReader(journal.folder)
 struck = attempts = 0
 numbers, steps = [], []
-until = time.monotonic() + float(sys.argv[1])
-while time.monotonic() < until:
+# A number of strikes and not a time: a busy machine gives fewer of them in the same time.
+while struck < int(sys.argv[1]):
     try:
         signal.setitimer(signal.ITIMER_REAL, 0.0003)
         while True:
@@ -114,12 +118,12 @@ print(json.dumps([numbers, steps]))
 
 
 def test_a_journal_that_ctrl_c_strikes_at_random_counts_its_records_right_and_goes_on(tmp_path: Path) -> None:
-    done = run_script(PREPARATION + INTERRUPTED_APPENDS, tmp_path, "20" if TORTURE else "2")
+    done = run_script(PREPARATION + INTERRUPTED_APPENDS, tmp_path, "10000" if TORTURE else "1000")
     assert (done.returncode, done.stderr) == (0, "")
     first, second = map(json.loads, done.stdout.splitlines())
     attempts, struck, dropped, damage, read, appended, last = first
     numbers, steps = second
-    assert struck > 50
+    assert struck == (10_000 if TORTURE else 1_000)
     assert (dropped, damage, last) == (0, [], [-1])
     assert read == appended
     assert numbers == list(range(len(numbers)))
@@ -182,14 +186,14 @@ for step in range(1000):
 """
 
 
-@pytest.mark.parametrize("seconds", [0.5, 30])
+@pytest.mark.parametrize("seconds", [0.5, 200])
 def test_an_interpreter_that_ends_during_a_flush_waits_for_its_deadline_and_no_longer(
     seconds: float, tmp_path: Path
 ) -> None:
     begun = time.monotonic()
     done = run_script(SLOW_STORE.replace("SECONDS", str(seconds)), tmp_path, AUTOLOG_EXIT_TIMEOUT="3")
     # Far from the deadline, and from what the store would take.
-    assert time.monotonic() - begun < 25
+    assert time.monotonic() - begun < 100
     assert done.returncode == 0
     if seconds < 3:
         assert done.stderr == ""
@@ -235,7 +239,7 @@ while True:
 
 # Timers strike at any moment, and log as much as the loop that they strike does.
 HANDLER = """
-import signal, time
+import signal
 import autolog
 run = autolog.start_run()
 struck = [0]
@@ -247,8 +251,8 @@ def handle(*_):
     run.log_metric(f"new{number % 50}", number, step=number)
 signal.signal(signal.SIGALRM, handle)
 signal.setitimer(signal.ITIMER_REAL, 0.0003, 0.0003)
-end, step = time.monotonic() + 3.0, 0
-while time.monotonic() < end:
+step = 0
+while struck[0] < 3_000:
     run.log_metric("loss", step, step=step)
     run.log_param(f"param{step % 1000}", "y" * 500)
     step += 1
@@ -262,7 +266,7 @@ def test_a_signal_handler_that_logs_loses_and_doubles_nothing(tmp_path: Path) ->
     done = run_script(HANDLER, tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
     run_id, steps, struck = done.stdout.split()
-    assert int(struck) > 100
+    assert int(struck) >= 3_000
     assert [step for step, _ in stored_points(tmp_path / "runs", run_id, "loss")] == list(range(int(steps)))
     assert [step for step, _ in stored_points(tmp_path / "runs", run_id, "handled")] == list(range(int(struck)))
     (run,) = stored_runs(tmp_path / "runs")

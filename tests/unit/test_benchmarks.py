@@ -95,6 +95,27 @@ def test_results_are_rendered_again_without_measuring(page: Path) -> None:
     assert (page / "README.md").read_text(encoding="utf-8") == before
 
 
+def test_a_group_that_is_measured_anew_takes_its_place_among_those_of_an_earlier_run(
+    page: Path, results: dict[str, Any], tmp_path: Path
+) -> None:
+    (tmp_path / "results.json").write_text(json.dumps(results), encoding="utf-8")
+    subprocess.run(
+        [
+            *(sys.executable, REPOSITORY / "benchmarks" / "run.py", "--smoke", "--output", tmp_path),
+            *("--only", "hook", "--update"),
+        ],
+        env=os.environ | {"PYTHONPATH": str(REPOSITORY)},
+        check=True,
+    )
+    updated = json.loads((tmp_path / "results.json").read_text(encoding="utf-8"))
+    assert updated["groups"].pop("hook") != results["groups"]["hook"]
+    assert updated["groups"] == {name: group for name, group in results["groups"].items() if name != "hook"}
+    assert list(updated["dates"]) == ["hook"]
+    text = (tmp_path / "README.md").read_text(encoding="utf-8")
+    assert text.count("Measured by itself on ") == 1
+    assert len(text) > len((page / "README.md").read_text(encoding="utf-8"))
+
+
 def test_the_page_names_where_a_peer_is_ahead_and_where_a_target_is_missed(page: Path, tmp_path: Path) -> None:
     results = json.loads((page / "results.json").read_text(encoding="utf-8"))
     call = results["groups"]["call"]

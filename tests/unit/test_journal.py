@@ -225,7 +225,7 @@ def test_what_the_spool_does_not_take_waits_in_memory_and_goes_to_disk_when_ther
     batches, reader = read_all(journal.folder)
     assert 0 < len(steps_of(batches)) < 100_000
     journal._limit = 1 << 30
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while reader.position != journal.position():
         assert time.monotonic() < deadline, "it does not reach the disk"
         if (batch := reader.read()) is not None:

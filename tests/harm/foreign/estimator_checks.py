@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lightgbm import LGBMClassifier, LGBMRegressor
 from sklearn.utils.estimator_checks import parametrize_with_checks
-from xgboost import XGBClassifier, XGBRegressor, XGBRFClassifier
+from xgboost import XGBClassifier, XGBRegressor
 
 FEW = {"n_estimators": 5, "n_jobs": 1}
 
@@ -15,7 +15,6 @@ FEW = {"n_estimators": 5, "n_jobs": 1}
         LGBMRegressor(**FEW, verbose=-1),
         XGBClassifier(**FEW),
         XGBRegressor(**FEW),
-        XGBRFClassifier(**FEW),
     ]
 )
 def test_what_scikit_learn_asks_of_an_estimator(estimator, check):
