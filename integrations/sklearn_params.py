@@ -15,6 +15,9 @@ from autolog.guard import guard
 from autolog.run import ActiveRun
 from autolog.trust import is_known_code
 
+# By class: the names of the params, as the class itself gives them.
+_names: Final[weakref.WeakKeyDictionary[type, list[str]]] = weakref.WeakKeyDictionary()
+
 _PLAIN: Final = (str, int, float, bool, bytes, complex, type(None))
 
 # What the constructor of a class takes, and what for by default.
@@ -73,7 +76,11 @@ def describe_values(values: Mapping[str, Any]) -> dict[str, str]:
 
 def read_params(estimator: Any, *, deep: bool) -> dict[str, Any]:
     """Return an estimator's params; a ``get_params`` of the user's own is not called, since it may do anything."""
-    if is_known_code(type(estimator).get_params):
+    cls = type(estimator)
+    if not deep and cls.__module__.startswith("sklearn."):
+        # What get_params() does, which inspects the constructor's signature every time.
+        return {name: getattr(estimator, name) for name in _param_names(cls)}
+    if is_known_code(cls.get_params):
         try:
             params: dict[str, Any] = estimator.get_params(deep=deep)
         except TypeError:
@@ -81,6 +88,13 @@ def read_params(estimator: Any, *, deep: bool) -> dict[str, Any]:
             params = estimator.get_params(deep=False)
         return params
     return {name: value for name, value in vars(estimator).items() if not name.startswith("_")}
+
+
+def _param_names(cls: Any) -> list[str]:
+    names: list[str] | None = _names.get(cls)
+    if names is None:
+        names = _names[cls] = cls._get_param_names()
+    return names
 
 
 def is_estimator(value: Any) -> bool:
