@@ -6,7 +6,7 @@ import importlib
 import threading
 import warnings
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
@@ -152,7 +152,9 @@ def _correct_score(metrics: dict[str, float], estimator: Any, features: Any, tar
         if f"training_{metric}" in metrics:
             metrics["training_score"] = sign * metrics[f"training_{metric}"]
     elif not callable(scoring) or (is_known_code(scoring) and is_known_code(getattr(scoring, "_score_func", None))):
-        metrics["training_score"] = float(estimator.score(features, targets))
+        # What fits on lists may not score them.
+        with suppress(AttributeError, TypeError, ValueError):
+            metrics["training_score"] = float(estimator.score(features, targets))
 
 
 def sample_rows(data: tuple[Any, Any, Any], most_rows: int) -> tuple[Any, Any, Any]:

@@ -91,10 +91,9 @@ def read_params(estimator: Any, *, deep: bool) -> dict[str, Any]:
 
 
 def _param_names(cls: Any) -> list[str]:
-    names: list[str] | None = _names.get(cls)
-    if names is None:
-        names = _names[cls] = cls._get_param_names()
-    return names
+    if cls not in _names:
+        _names[cls] = cls._get_param_names()
+    return _names[cls]
 
 
 def is_estimator(value: Any) -> bool:

@@ -9,6 +9,7 @@ pytest.importorskip("sklearn")
 from sklearn.datasets import load_iris
 from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression
+from sklearn.multioutput import MultiOutputClassifier
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -47,3 +48,11 @@ def test_a_class_in_place_of_an_estimator_fails_as_without_autolog():
     run = last_run()
     assert run.info.status == "FAILED"
     assert "StandardScaler" in run.data.params["steps"]
+
+
+def test_an_estimator_that_fits_lists_and_cannot_score_them_has_no_score():
+    several = [[int(target == 0), int(target == 1)] for target in y]
+    MultiOutputClassifier(LogisticRegression(max_iter=500)).fit(X.tolist(), several)
+    run = last_run()
+    assert run.info.status == "FINISHED"
+    assert "training_score" not in run.data.metrics
