@@ -11,9 +11,9 @@ from typing import Any, Final
 
 from autolog.attribution import run_of_model
 from autolog.callers import calling_package, variable_name
-from autolog.evaluations import describe_call, record_evaluation
 from autolog.hooks import Call, Hook, Integration
 from autolog.predictions import EvaluatedData, find_prediction, note_predictions
+from autolog.scores import describe_call, record_evaluation
 
 # What they compute along the way is their own affair: the importance of a feature is no metric of the model.
 _FRAMEWORKS: Final = frozenset({"sklearn", "imblearn", "xgboost", "lightgbm", "catboost", "joblib"})

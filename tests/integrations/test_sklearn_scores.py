@@ -407,7 +407,7 @@ def test_in_the_users_own_run_metrics_go_where_the_training_went() -> None:
 
 
 def test_who_evaluates_in_a_loop_gets_a_bounded_number_of_metrics(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("autolog.evaluations.MOST_METRICS", 20)
+    monkeypatch.setattr("autolog.scores.MOST_METRICS", 20)
     pred = train().predict(Xte)
     for _ in range(30):
         accuracy_score(yte, pred)
