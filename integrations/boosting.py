@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import os
 import sys
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from types import FunctionType
@@ -15,6 +15,7 @@ from msgspec.structs import replace
 
 from autolog.attribution import attribute_model, run_of_model
 from autolog.entities import Dataset, DatasetInput, InputTag
+from autolog.guard import guard
 from autolog.hooks import Call
 from autolog.rerouting import CODE_NAME
 from autolog.run import ActiveRun
@@ -177,6 +178,35 @@ def begin(call: Call, objective: Any, name: str | None = None) -> Boosting | Non
         return None
     run = call.begin(name or _name(call, _find_users_own(objective)))
     return Boosting(run, call.training.number_part())
+
+
+def begin_training(
+    call: Call, objective: Any, former_model: Any, no_settings: Collection[str], log_data: Callable[[Boosting], None]
+) -> Boosting | None:
+    """Begin the record of a training with what it is given: params, the model that it goes on from, data.
+
+    Args:
+        call: of the library's ``train`` or ``cv``.
+        objective: a function of the user's; else what the params say counts.
+        former_model: a booster, its file, or None.
+        no_settings: the names of the arguments that are no params.
+        log_data: logs the data sets.
+
+    Returns:
+        None where the training around this one is recorded nowhere.
+    """
+    params = read_params(call.argument("params"))
+    boosting = begin(call, objective or params.get("objective"))
+    if boosting is None:
+        return None
+    with guard("recording params"):
+        boosting.log_params({**read_arguments(call, no_settings), **params})
+    with guard("recording the model that a training goes on from"):
+        boosting.log_former_model(former_model)
+    if boosting.run.tracking.settings.log_datasets and boosting.is_first:
+        with guard("describing a data set"):
+            log_data(boosting)
+    return boosting
 
 
 def _name(call: Call, objective: Any) -> str:

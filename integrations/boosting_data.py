@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, Final
 
 from msgspec.structs import replace
@@ -53,9 +54,9 @@ def describe_matrix(matrix: Any, name: str) -> Dataset:
     profile |= {"num_rows": rows, "num_elements": rows * columns, "features_shape": [rows, columns]}
     profile |= {"num_nonmissing": matrix.num_nonmissing()}
     digest.update(json.dumps([rows, columns, names, types]).encode())
-    part, read_of = _choose_part(matrix, rows, columns)
-    if part is not None:
-        read(part.get_data(), digest)
+    values, read_of = _read_values(matrix, rows, columns)
+    if values is not None:
+        read(values, digest)
     if rows <= MOST_ROWS:
         profile |= _read_fields(matrix, digest)
     if read_of is not None:
@@ -70,22 +71,20 @@ def describe_matrix(matrix: Any, name: str) -> Dataset:
     )
 
 
-def _choose_part(matrix: Any, rows: int, columns: int) -> tuple[Any, str | None]:
-    """Return the matrix whose values are read for the digest, and in words which these are if not all."""
+def _read_values(matrix: Any, rows: int, columns: int) -> tuple[Any, str | None]:
+    """Return the values that are read for the digest, and in words which these are if not all."""
+    from xgboost.core import XGBoostError
+
     kind = type(matrix).__name__
     stored = matrix.num_nonmissing()
-    if kind in {"DMatrix", "QuantileDMatrix"} and choose((stored,), _STORED_BYTES) is None:
-        return matrix, None
     chosen = choose((rows, columns), _STORED_BYTES * stored / max(rows * columns, 1))
-    if kind == "DMatrix" and chosen is not None:
-        from xgboost.core import XGBoostError
-
-        try:
+    # What is kept in external memory has neither values at hand nor slices.
+    with suppress(XGBoostError):
+        if kind in {"DMatrix", "QuantileDMatrix"} and choose((stored,), _STORED_BYTES) is None:
+            return matrix.get_data(), None
+        if kind == "DMatrix" and chosen is not None:
             part = matrix.slice(indexes(chosen[0]), allow_groups=True)
-        except XGBoostError:
-            # What is kept in external memory has no slices.
-            return None, "nothing"
-        return part, describe_choice((rows,), chosen[:1])
+            return part.get_data(), describe_choice((rows,), chosen[:1])
     return None, "nothing"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 from typing import Any, Final
 
@@ -9,12 +10,10 @@ from autolog.guard import guard
 from autolog.hooks import Call
 from autolog.integrations.boosting import (
     Boosting,
-    begin,
     listed,
     prepend,
-    read_arguments,
-    read_params,
 )
+from autolog.integrations.boosting import begin_training as _begin_training
 
 IMPORTANCES: Final = ("split", "gain")
 
@@ -24,23 +23,8 @@ _NO_SETTINGS: Final = frozenset(
 
 
 def begin_training(call: Call) -> Boosting | None:
-    """Begin the record of a training with what it is given: params, data, the model that it goes on from.
-
-    Returns:
-        None where the training around this one is recorded nowhere.
-    """
-    params = read_params(call.argument("params"))
-    boosting = begin(call, params.get("objective"))
-    if boosting is None:
-        return None
-    with guard("recording params"):
-        boosting.log_params({**read_arguments(call, _NO_SETTINGS), **params})
-    with guard("recording the model that a training goes on from"):
-        boosting.log_former_model(call.argument("init_model"))
-    if boosting.run.tracking.settings.log_datasets and boosting.is_first:
-        with guard("describing a data set"):
-            _log_data(call, boosting)
-    return boosting
+    """Begin the record of a training; return None where the training around this one is recorded nowhere."""
+    return _begin_training(call, None, call.argument("init_model"), _NO_SETTINGS, functools.partial(_log_data, call))
 
 
 def watch_rounds(call: Call, boosting: Boosting) -> Rounds:

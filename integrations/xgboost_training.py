@@ -13,13 +13,11 @@ from autolog.guard import guard
 from autolog.hooks import Call
 from autolog.integrations.boosting import (
     Boosting,
-    begin,
     is_called_by,
     listed,
     prepend,
-    read_arguments,
-    read_params,
 )
+from autolog.integrations.boosting import begin_training as _begin_training
 
 IMPORTANCES: Final = ("weight", "gain", "cover", "total_gain", "total_cover")
 
@@ -37,23 +35,10 @@ def is_a_worker() -> bool:
 
 
 def begin_training(call: Call) -> Boosting | None:
-    """Begin the record of a training with what it is given: params, data, the model that it goes on from.
-
-    Returns:
-        None where the training around this one is recorded nowhere.
-    """
-    params = read_params(call.argument("params"))
-    boosting = begin(call, call.argument("obj") or params.get("objective"))
-    if boosting is None:
-        return None
-    with guard("recording params"):
-        boosting.log_params({**read_arguments(call, _NO_SETTINGS), **params})
-    with guard("recording the model that a training goes on from"):
-        boosting.log_former_model(call.argument("xgb_model"))
-    if boosting.run.tracking.settings.log_datasets and boosting.is_first:
-        with guard("describing a data set"):
-            _log_data(call, boosting)
-    return boosting
+    """Begin the record of a training; return None where the training around this one is recorded nowhere."""
+    return _begin_training(
+        call, call.argument("obj"), call.argument("xgb_model"), _NO_SETTINGS, functools.partial(_log_data, call)
+    )
 
 
 def watch_rounds(call: Call, boosting: Boosting) -> Any:

@@ -513,3 +513,31 @@ def test_the_first_of_several_ranks_records_what_no_client_does(matrix: Any) -> 
         train(PARAMS, matrix, 2, evals=[(matrix, "train")])
     tracker.wait_for()
     assert only_run().data.summaries["train-logloss"].count == 2
+
+
+class Pages(xgboost.DataIter):
+    """Two batches that XGBoost keeps in files."""
+
+    def __init__(self, folder: Path) -> None:
+        self.place = 0
+        super().__init__(cache_prefix=str(folder / "pages"))
+
+    def next(self, input_data: Any) -> bool:
+        if self.place == 2:
+            return False
+        rows = slice(self.place * 200, (self.place + 1) * 200)
+        self.place += 1
+        input_data(data=FEATURES[rows], label=TARGETS[rows])
+        return True
+
+    def reset(self) -> None:
+        self.place = 0
+
+
+def test_a_matrix_in_external_memory_is_described_without_its_values(tmp_path: Path) -> None:
+    paged = xgboost.DMatrix(Pages(tmp_path))
+    train(PARAMS, paged, 2)
+    _, context, profile = inputs(only_run())["paged"]
+    assert context == "train"
+    assert profile["num_rows"] == 400
+    assert profile["features_digest_of"] == "nothing"
