@@ -537,7 +537,7 @@ class Pages(xgboost.DataIter):
 def test_a_matrix_in_external_memory_is_described_without_its_values(tmp_path: Path) -> None:
     paged = xgboost.DMatrix(Pages(tmp_path))
     train(PARAMS, paged, 2)
-    _, context, profile = inputs(only_run())["paged"]
+    ((_, context, profile),) = inputs(only_run()).values()
     assert context == "train"
     assert profile["num_rows"] == 400
     assert profile["features_digest_of"] == "nothing"
