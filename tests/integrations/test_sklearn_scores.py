@@ -478,6 +478,7 @@ def test_functions_keep_their_identity_and_disable_gives_them_their_code_back() 
     assert pickle.loads(pickle.dumps(function)) is function
 
 
+@pytest.mark.usefixtures("untraced")
 def test_what_a_metric_was_given_is_let_go_at_once_and_not_by_the_collector() -> None:
     model = train()
     features = Xte.copy()

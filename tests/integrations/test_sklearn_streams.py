@@ -50,6 +50,7 @@ def history(run: Run, key: str) -> list[tuple[int, float]]:
     return [(point.step, point.value) for point in autolog.get_metric_history(run.info.run_id, key)]
 
 
+@pytest.mark.usefixtures("untraced")
 def test_a_stream_is_one_run_with_a_step_for_each_call_and_ends_with_its_estimator() -> None:
     model = SGDClassifier(random_state=0)
     for batch in range(3):
