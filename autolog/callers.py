@@ -8,7 +8,7 @@ import sysconfig
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
-from types import FrameType
+from types import CodeType, FrameType
 from typing import Any, Final
 
 _FRAMES_SEARCHED: Final = 20
@@ -17,6 +17,8 @@ _REFERENCES_OF_A_SNAPSHOT: Final = 3
 _LIBRARIES: Final = tuple(
     str(Path(folder)) for name, folder in sysconfig.get_paths().items() if name in {"stdlib", "platstdlib"}
 )
+# Before Python 3.13 all of them give the one dictionary that a frame has.
+_HAND_OUT_LOCALS: Final = frozenset({"locals", "vars", "dir", "eval", "exec", "f_locals"})
 # It stands for what a user would write.
 _DEMO: Final = "autolog.demo"
 # The name of ``rerouting``'s code.
@@ -65,13 +67,21 @@ def calling_package(frame: FrameType | None) -> str:
 def name_in(frame: FrameType, data: Any) -> str | None:
     """Return the local or global name that an object has in a frame; None where it has none."""
     names = frame.f_globals
-    if frame.f_locals is not names and (found := _search_locals(frame, data)) is not None:
-        return found
+    if not _hands_out_locals(frame.f_code) and frame.f_locals is not names:
+        found = _search_locals(frame, data)
+        if found is not None:
+            return found
     # What the code itself mentions comes first: it is fast to look through, and it is how the call was written.
     for name in frame.f_code.co_names:
         if names.get(name) is data:
             return name
     return _search(names, data)
+
+
+@lru_cache(maxsize=4096)
+def _hands_out_locals(code: CodeType) -> bool:
+    """Say whether a function may hold the dictionary of its locals, which reading them would bring up to date."""
+    return sys.version_info < (3, 13) and not _HAND_OUT_LOCALS.isdisjoint((*code.co_names, *code.co_freevars))
 
 
 def _search_locals(frame: FrameType, data: Any) -> str | None:

@@ -39,7 +39,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     exit_timeout: float = 10.0
     spool_limit: int = 10 * 2**30
     writer: Literal["thread", "process"] = "thread"
-    training_metrics_rows: int = 10_000
+    training_metrics_rows: int = 2_000
     search_children: int | None = None
     permutation_importances: bool = False
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 from autolog import imports
 from autolog.errors import InvalidState
 from autolog.guard import guard
+from autolog.rerouting import uncount
 from autolog.training import Training, current_training, is_silenced
 
 if TYPE_CHECKING:
@@ -325,3 +326,6 @@ def _finish(call: Call, generator: Hook | None, where: str) -> None:
     if call.training is not None and not call.is_nested:
         with guard(f"{where}, at its end"):
             call.training.end(call.error)
+
+
+uncount(_around, _call)

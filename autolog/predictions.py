@@ -17,6 +17,7 @@ Neither predictions nor data are kept alive. What is kept are rows of the latest
 
 from __future__ import annotations
 
+import os
 import threading
 import weakref
 from collections import deque
@@ -92,7 +93,7 @@ class Prediction:
     forms: dict[bool, frozenset[str]] = field(default_factory=dict, repr=False)
 
 
-_turn: Final = threading.RLock()
+_turns: Final = [threading.RLock()]
 # By the ids of the objects that own the memory; an entry goes with its object.
 _owners: Final[dict[int, tuple[weakref.ref[Any], Prediction]]] = {}
 _recent: Final[deque[Prediction]] = deque(maxlen=REMEMBERED)
@@ -144,7 +145,7 @@ def _note(run: ActiveRun, evaluated: EvaluatedData, data: Any, part: Any) -> Non
         if rows // step >= min(rows, _LEAST_SAMPLED):
             prediction.rows, prediction.step, prediction.sample = rows, step, _take(part, step)
     key = id(owner)
-    with _turn:
+    with _turns[0]:
         if prediction.sample is not None:
             _recent.append(prediction)
         try:
@@ -225,7 +226,7 @@ def _find_by_content(value: Any) -> Prediction | None:
     rows = _count_rows(value)
     if rows is None or rows < _LEAST_ROWS:
         return None
-    with _turn:
+    with _turns[0]:
         candidates = [one for one in reversed(_recent) if one.rows == rows]
     taken: dict[int, _Content | None] = {}
     found: Prediction | None = None
@@ -255,15 +256,16 @@ class _Content:
     def __init__(self, sample: NDArray[Any]) -> None:
         self._is_narrow: Final = sample.dtype.kind == "f" and sample.dtype.itemsize < _DOUBLE
         self._digest: Final = _digest(sample)
-        self._division = ""
+        self._division = self._names = ""
         if sample.ndim == 1 and (sample.dtype.kind != "f" or _are_whole(sample)):
-            self._division = _digest_division(sample)
+            self._division, self._names = _digest_division(sample), _digest_names(sample)
 
     def is_of(self, prediction: Prediction) -> bool:
         """Say whether these are a prediction's values, one column of them, or labels made of them."""
         if (forms := prediction.forms.get(self._is_narrow)) is None:
             forms = prediction.forms[self._is_narrow] = _find_forms(prediction.sample, narrow=self._is_narrow)
-        return self._digest in forms or self._division in forms
+        # Under the same names and not equal, classes have been swapped: those are no predictions of the model.
+        return self._digest in forms or (self._division in forms and self._names not in forms)
 
 
 def _find_forms(kept: NDArray[Any] | None, *, narrow: bool) -> frozenset[str]:
@@ -274,7 +276,7 @@ def _find_forms(kept: NDArray[Any] | None, *, narrow: bool) -> frozenset[str]:
         kept = kept.astype("f4")
     labels = list(_labels(kept))
     values = [kept, *(kept.T if kept.ndim == 2 else ()), *labels]  # noqa: PLR2004  columns
-    return frozenset(filter(None, (*map(_digest, values), *map(_digest_division, labels))))
+    return frozenset(filter(None, (*map(_digest, values), *map(_digest_division, labels), *map(_digest_names, labels))))
 
 
 def _digest(values: NDArray[Any]) -> str:
@@ -307,6 +309,13 @@ def _digest_division(labels: NDArray[Any]) -> str:
     return "division " + xxhash.xxh3_128_hexdigest(first[inverse].astype("i8").tobytes())
 
 
+def _digest_names(labels: NDArray[Any]) -> str:
+    """Return a digest of which classes there are."""
+    import numpy
+
+    return f"names {_digest(numpy.unique(labels))}"
+
+
 def _are_whole(numbers: NDArray[Any]) -> bool:
     import numpy
 
@@ -327,3 +336,12 @@ def _labels(kept: NDArray[Any]) -> Iterator[NDArray[Any]]:
         yield kept > 0
     else:
         yield kept
+
+
+def _begin_child() -> None:
+    # Another thread may have had its turn at the fork.
+    _turns[0] = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_begin_child)

@@ -168,3 +168,14 @@ def _compile(parameters: tuple[str, str, str], steps: tuple[str, ...], free: tup
         code = next(constant for constant in code.co_consts if isinstance(constant, CodeType))
     # Its one line is the first of the function's.
     return code
+
+
+def uncount(*functions: Any) -> None:
+    """Have ``warnings.warn(..., stacklevel=2)`` pass over the frames of functions, so that it names who has called.
+
+    It passes over what has the name of Python's import system in its file's name:
+    https://docs.python.org/3/library/warnings.html#warnings.warn and ``is_internal_frame`` in CPython's _warnings.c.
+    """
+    for function in functions:
+        code = function.__code__
+        function.__code__ = code.replace(co_filename=f"{code.co_filename} (as importlib._bootstrap)")

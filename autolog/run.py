@@ -80,6 +80,8 @@ class ActiveRun:
         self.status = RunStatus.RUNNING
         self.params: dict[str, str] = {}
         self._has_training = False
+        # Whether a hook has begun it, of which the code that is being trained knows nothing.
+        self.is_of_a_hook = False
         self._ended = False
         self._is_introduced = True
         self._introduce_at = 0.0
@@ -291,8 +293,10 @@ class ActiveRun:
         self._series.clear()
         # Another thread may have held it at the fork.
         self._turn = threading.RLock()
-        # The child may add to the run, but the run is the parent's to end.
+        # The child may add to the run, but the run is the parent's to end, and its plain names are the parent's to use:
+        # several children that train at once would overwrite each other's.
         self._ended = True
+        self._has_training = True
 
     def begin(self) -> None:
         """Record that the run exists; where this is interrupted, or there is no room, the next record does it."""

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import atexit
 import json
+import os
 import threading
 import weakref
 from collections.abc import Mapping
+from contextlib import suppress
 from types import FrameType
 from typing import TYPE_CHECKING, Any, Final
 
@@ -38,7 +40,7 @@ class _Evaluations:
     """What a run has been evaluated for so far."""
 
     def __init__(self) -> None:
-        self.turn: Final = threading.Lock()
+        self.turn = threading.Lock()
         self.data: Final[dict[str, list[EvaluatedData]]] = {}
         self.counts: Final[dict[str, int]] = {}
         self.calls: Final[dict[str, str]] = {}
@@ -68,7 +70,8 @@ def _number(name: str, number: int) -> str:
 # A run that nobody holds any more has no models left.
 _of_runs: Final[weakref.WeakKeyDictionary[ActiveRun, _Evaluations]] = weakref.WeakKeyDictionary()
 # Those with metrics that the file of their calls does not tell of yet.
-_waiting: Final[set[ActiveRun]] = set()
+_waiting: Final[dict[ActiveRun, None]] = {}
+_MOST_WAITING: Final = 16
 
 
 def record_evaluation(
@@ -101,10 +104,15 @@ def record_evaluation(
         if is_due:
             evaluations.next_file = len(evaluations.calls) + 1 + len(evaluations.calls) // _GROWTH
         else:
-            _waiting.add(run)
+            _waiting[run] = None
     run.log_metrics(keys)
     if is_due:
         _store_calls(run, evaluations)
+    elif len(_waiting) > _MOST_WAITING:
+        # The one that has waited longest: a run that waits is held, with its model's past.
+        with suppress(StopIteration, KeyError, RuntimeError):
+            oldest = next(iter(_waiting))
+            _store_calls(oldest, _of_runs[oldest])
     if is_new and run.tracking.settings.log_datasets:
         with guard("describing a data set"):
             _describe(run, dataset, data, targets)
@@ -112,7 +120,7 @@ def record_evaluation(
 
 def _store_calls(run: ActiveRun, evaluations: _Evaluations) -> None:
     with evaluations.turn:
-        _waiting.discard(run)
+        _waiting.pop(run, None)
         calls = dict(evaluations.calls)
     run.log_content(CALLS_PATH, json.dumps(calls, indent=2).encode())
 
@@ -123,6 +131,15 @@ def _store_waiting() -> None:
             _store_calls(run, _of_runs[run])
 
 
+def _begin_child() -> None:
+    # Another thread may have had its turn at the fork; what waits is the parent's to store.
+    _waiting.clear()
+    for evaluations in list(_of_runs.values()):
+        evaluations.turn = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_begin_child)
 # Before the stores are closed, which is registered earlier and so runs later.
 atexit.register(_store_waiting)
 

@@ -65,7 +65,7 @@ class _Table:
     labels: frozenset[Any] = frozenset()
 
 
-_turn: Final = threading.RLock()
+_turns: Final = [threading.RLock()]
 # By the ids of the objects that own the memory; an entry goes with its object.
 _owners: Final[dict[int, tuple[weakref.ref[Any], Source]]] = {}
 _tables: Final[deque[_Table]] = deque(maxlen=_REMEMBERED)
@@ -81,7 +81,7 @@ def note_source(data: Any, source: Source) -> None:
     for part in _parts(data):
         owner = owner_of(part)
         key = id(owner)
-        with _turn, suppress(TypeError):
+        with _turns[0], suppress(TypeError):
             _owners[key] = (weakref.ref(owner, lambda _, key=key: _owners.pop(key, None)), source)  # type: ignore[misc]
             if (table := _describe_table(part, source)) is not None:
                 _tables.append(table)
@@ -95,7 +95,7 @@ def find_source(data: Any) -> Source | None:
     found = _owners.get(id(owner))
     if found is not None and found[0]() is owner:
         return found[1]
-    with _turn:
+    with _turns[0]:
         tables = list(reversed(_tables))
     return _find_by_index(data, tables) or _find_by_rows(data, tables)
 
@@ -239,3 +239,12 @@ def _plain(values: list[Any]) -> tuple[Any, ...]:
         value if type(value) in (int, float, str, bool) and value == value else type(value).__name__  # noqa: PLR0124  NaN
         for value in values
     )
+
+
+def _begin_child() -> None:
+    # Another thread may have had its turn at the fork.
+    _turns[0] = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_begin_child)

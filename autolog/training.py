@@ -64,6 +64,7 @@ class Training:
         parent = active.run_id if active is not None else None
         self._owns_run = True
         self.run = begin_run(name=name, parent_run_id=parent, tags={"mlflow.autologging": integration, **tags})
+        self.run.is_of_a_hook = True
         self._activated = True
         activate(self.run)
         return self.run

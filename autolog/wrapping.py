@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import wrapt
 
 from autolog.guard import guard
-from autolog.rerouting import Around, is_reroutable, surround
+from autolog.rerouting import Around, is_reroutable, surround, uncount
 from autolog.training import inherit_training
 
 
@@ -191,6 +191,9 @@ class SubclassPatch:
         if member is not None and not isinstance(member, FunctionType) and hasattr(member, "fn"):
             return member, "fn", member.fn
         return cls, self._method, member
+
+
+uncount(SubclassPatch._around_mixin)  # noqa: SLF001  as in hooks
 
 
 def _wrap(function: Any, around: Around) -> HookWrapper:

@@ -9,7 +9,13 @@ from autolog.attribution import attribute_model
 from autolog.guard import guard
 from autolog.hooks import Call
 from autolog.integrations.sklearn_metrics import is_trusted, training_metrics
-from autolog.integrations.sklearn_params import describe_input, describe_params, log_params, log_structure
+from autolog.integrations.sklearn_params import (
+    describe_input,
+    describe_params,
+    log_params,
+    log_structure,
+    name_of_last_step,
+)
 from autolog.integrations.sklearn_results import log_importances, log_permutation_importances, log_results
 from autolog.integrations.sklearn_searches import find_search, log_search
 from autolog.predictions import note_predictions
@@ -81,4 +87,9 @@ def training_data(call: Call) -> tuple[Any, Any, Any]:
         features = given[0] if given else None
     if targets is None:
         targets = call.argument("Y")
-    return features, targets, call.argument("sample_weight")
+    weights = call.argument("sample_weight")
+    if weights is None and call.kwargs:
+        # What a fit passes on: by its own name, or for a pipeline's last step.
+        last = name_of_last_step(call.instance)
+        weights = call.kwargs.get("sample_weight", call.kwargs.get(f"{last}__sample_weight"))
+    return features, targets, weights

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 _DRAWING: Final = frozenset({"DummyClassifier"})
 # Data of other libraries may lie on another device, which must not be waited for, or be anything.
 _DATA: Final = frozenset({"numpy", "scipy", "pandas", "polars", "pyarrow", "builtins"})
+# Sparse matrices in these formats give no rows without a copy of all of them.
+_WITHOUT_ROWS: Final = frozenset({"coo", "bsr", "dia"})
 # Their predictions go through the training data, and may take longer than their fits.
 _SLOW: Final = ("sklearn.neighbors.", "sklearn.svm._classes", "sklearn.gaussian_process.", "sklearn.kernel_ridge")
 # The functions that say what ``score`` gives: the accuracy and r2 that are computed anyway.
@@ -71,6 +73,8 @@ def training_metrics(
     if type(final_estimator(estimator)).__module__.startswith(_SLOW):
         most_rows = max(most_rows // 10, 1)
     if count_rows(features) > most_rows:
+        if getattr(features, "format", "") in _WITHOUT_ROWS:
+            return TrainingMetrics()
         rows = most_rows
         features, targets, weights = sample_rows((features, targets, weights), most_rows)
     with _undisturbing():

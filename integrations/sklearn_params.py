@@ -101,6 +101,14 @@ def is_estimator(value: Any) -> bool:
     return not isinstance(value, type) and hasattr(type(value), "get_params")
 
 
+def name_of_last_step(estimator: Any) -> str:
+    """Return what a pipeline calls its last step; of anything else the empty text."""
+    match read_params(estimator, deep=False).get("steps") if is_estimator(estimator) else None:
+        case [*_, (str() as name, _)]:
+            return name
+    return ""
+
+
 def trains_several(estimator: Any) -> bool:
     """Say whether a fit trains estimators of which none is the model: members, folds, outputs.
 

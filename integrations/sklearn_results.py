@@ -154,7 +154,8 @@ def feature_names(estimator: Any, last: Any, features: Any, count: int) -> list[
             names = estimator[:-1].get_feature_names_out()
         except Exception:  # noqa: BLE001  it is AttributeError, ValueError, NotFittedError …
             names = ()
-        if len(names) == count:
+        # Where all steps pass the data through, some return None.
+        if names is not None and len(names) == count:
             return [str(name) for name in names]
     columns = getattr(features, "columns", None)
     if columns is not None and len(columns) == count:

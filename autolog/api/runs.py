@@ -49,7 +49,8 @@ def start_run(
         NotFound: there is no run or experiment with the id.
     """
     active = active_run()
-    if active is not None and not nested and parent_run_id is None:
+    # What is trained may begin a run of its own, as it may without autolog: a child of the training's.
+    if active is not None and not (nested or active.is_of_a_hook) and parent_run_id is None:
         raise InvalidState(
             f"the run {active.run_id} ({active.name}) is active; end it first with end_run(), "
             "or begin a child of it with start_run(nested=True)"

@@ -9,7 +9,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import closing
 from enum import Enum
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import PackageNotFoundError, packages_distributions, version
 from pathlib import Path
 from typing import NamedTuple
 
@@ -155,7 +155,7 @@ def _frameworks(_: Settings) -> Iterator[Check]:
             # It goes with several frameworks, of whatever version.
             continue
         distribution, oldest = requires.split(">=")
-        installed = _version(distribution)
+        installed = _version(distribution) or _version_of_module(name)
         if installed is None:
             yield Check(name, Outcome.OK, f"{distribution} is not installed")
         elif _parts(installed) < _parts(oldest):
@@ -178,6 +178,12 @@ def _version(distribution: str) -> str | None:
         return version(distribution)
     except PackageNotFoundError:
         return None
+
+
+def _version_of_module(name: str) -> str | None:
+    """Return the version of whichever distribution brings a module: some have a variant for machines without a GPU."""
+    found = packages_distributions().get(name, ())
+    return next(filter(None, map(_version, found)), None)
 
 
 def _parts(number: str) -> tuple[int, ...]:

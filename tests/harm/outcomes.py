@@ -21,7 +21,9 @@ PASSING = re.compile(
     rf"[_-]{{9,}}|\[\d\d:\d\d:\d\d\]|0x[0-9a-f]+|/tmp/[^\s'\"]+|\d+(?:\.\d+)?(?:e[+-]?\d+)?\s?(?:{_UNITS})\b"
 )
 # Some warnings hold a whole traceback; a hooked call has one frame of autolog's in it, by its file or by its name.
-FRAME = re.compile(r'  File "(?:[^"]*autolog/\w+\.py", line \d+, in \w+|[^"]*", line \d+, in <autolog>)\n(?:    .*\n)*')
+FRAME = re.compile(
+    r'  File "(?:[^"]*autolog/\w+\.py[^"]*", line \d+, in \w+|[^"]*", line \d+, in <autolog>)\n(?:    .*\n)*'
+)
 
 outcomes: dict[str, str] = {}
 warned: dict[str, set[str]] = {}
