@@ -229,25 +229,40 @@ class Integration:
         return [wrapping.patch(module, one.target.path, functools.partial(_around, self, one, where))]
 
 
+# Work that is handed to threads which may have been started before: where it is, its class, and what does it.
+_WORK: Final = (("concurrent.futures.thread", "_WorkItem", "run"),)
+
+
 class _ThreadWatch:
-    """Keeps ``Thread.start`` wrapped for as long as any integration has hooks in place."""
+    """Keeps what starts threads, and what hands them work, wrapped for as long as any integration has hooks in place."""
 
     def __init__(self) -> None:
         self._users: set[str] = set()
-        self._patch: Patch | None = None
+        self._patches: list[Patch] = []
 
     def watch(self, user: str) -> None:
         self._users.add(user)
-        if self._patch is None:
+        if not self._patches:
             from autolog.wrapping import ThreadPatch
 
-            self._patch = ThreadPatch()
+            self._patches.append(ThreadPatch())
+            for module, _, _ in _WORK:
+                imports.when_imported(module, self._watch_work)
 
     def release(self, user: str) -> None:
         self._users.discard(user)
-        if not self._users and self._patch is not None:
-            self._patch.undo()
-            self._patch = None
+        if not self._users and self._patches:
+            for module, _, _ in _WORK:
+                imports.forget(module, self._watch_work)
+            while self._patches:
+                self._patches.pop().undo()
+
+    def _watch_work(self, module: ModuleType) -> None:
+        from autolog.wrapping import patch_work
+
+        for name, work, run in _WORK:
+            if name == module.__name__ and hasattr(module, work):
+                self._patches += patch_work(getattr(module, work), run)
 
 
 _threads: Final = _ThreadWatch()

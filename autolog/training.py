@@ -135,3 +135,29 @@ def inherit_training(thread: threading.Thread) -> None:
     training = current_training()
     if training is not None:
         _of_thread[thread] = (training, is_silenced())
+
+
+# The same of work that is handed to a thread which may have been started before.
+_of_work: Final[weakref.WeakKeyDictionary[object, tuple[Training, bool]]] = weakref.WeakKeyDictionary()
+
+
+def hand_over_training(work: object) -> None:
+    """Note that work is being handed to some thread inside the present training, if there is one."""
+    training = current_training()
+    if training is not None:
+        _of_work[work] = (training, is_silenced())
+
+
+@contextmanager
+def handed_over(work: object) -> Iterator[None]:
+    """Go on with the training that some work was handed over in, for as long as it is done."""
+    training, silent = _of_work.get(work, (None, False)) if _of_work else (None, False)
+    if training is None or training.over:
+        yield
+        return
+    tokens = _current.set(training), _silenced.set(silent)
+    try:
+        yield
+    finally:
+        _current.reset(tokens[0])
+        _silenced.reset(tokens[1])

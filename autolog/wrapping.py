@@ -14,7 +14,7 @@ import wrapt
 
 from autolog.guard import guard
 from autolog.rerouting import Around, is_reroutable, surround, uncount
-from autolog.training import inherit_training
+from autolog.training import hand_over_training, handed_over, inherit_training
 
 
 class BoundHookWrapper(wrapt.BoundFunctionWrapper):  # type: ignore[type-arg]  # not generic at run time
@@ -224,3 +224,26 @@ def _start_thread(start: Callable[..., Any], thread: Any, args: tuple[Any, ...],
         # A call through the class, Thread.start(thread), comes without an instance.
         inherit_training(args[0] if thread is None else thread)
     return start(*args, **kwargs)
+
+
+def patch_work(work: type, run: str) -> list[Patch]:
+    """Wrap a class of work for pools of threads, so that what is handed over inside a training belongs to it.
+
+    Args:
+        work: its objects are made where the work is handed over.
+        run: the name of the method that does the work.
+    """
+    return [AttributePatch(work, "__init__", _hand_over), AttributePatch(work, run, _do_work)]
+
+
+def _hand_over(make: Callable[..., Any], work: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    made = make(*args, **kwargs)
+    with guard("handing work to a thread"):
+        hand_over_training(args[0] if work is None else work)
+    return made
+
+
+def _do_work(run: Callable[..., Any], work: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    __tracebackhide__ = True
+    with handed_over(args[0] if work is None else work):
+        return run(*args, **kwargs)

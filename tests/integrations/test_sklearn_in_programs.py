@@ -6,6 +6,7 @@ import gc
 import os
 import threading
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -177,3 +178,22 @@ def test_runs_whose_models_are_gone_are_let_go_of():
     gc.collect()
     alive = sum(type(one) is ActiveRun for one in gc.get_objects())
     assert alive <= scores._MOST_WAITING + 4
+
+
+class Pooled(BaseEstimator):
+    """Trains its members in a pool of threads that was there before."""
+
+    def __init__(self, pool: Any = None) -> None:
+        self.pool = pool
+
+    def fit(self, X: Any, y: Any = None) -> Any:
+        list(self.pool.map(lambda alpha: Ridge(alpha=alpha).fit(X, y), (1.0, 2.0, 3.0)))
+        return self
+
+
+def test_members_that_are_trained_by_threads_from_before_open_no_runs():
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(abs, (1, 2)))
+        Pooled(pool).fit(X, y)
+        list(pool.map(lambda alpha: Ridge(alpha=alpha).fit(X, y), (1.0, 2.0)))
+    assert [run.info.run_name for run in recorded()] == ["Pooled", "Ridge", "Ridge"]
