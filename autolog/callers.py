@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dis
 import inspect
 import sys
 import sysconfig
@@ -19,6 +20,7 @@ _LIBRARIES: Final = tuple(
 )
 # Before Python 3.13 all of them give the one dictionary that a frame has.
 _HAND_OUT_LOCALS: Final = frozenset({"locals", "vars", "dir", "eval", "exec", "f_locals"})
+_LOADS_OF_NAMES: Final = frozenset({"LOAD_GLOBAL", "LOAD_NAME"})
 # It stands for what a user would write.
 _DEMO: Final = "autolog.demo"
 # The name of ``rerouting``'s code.
@@ -81,7 +83,11 @@ def name_in(frame: FrameType, data: Any) -> str | None:
 @lru_cache(maxsize=4096)
 def _hands_out_locals(code: CodeType) -> bool:
     """Say whether a function may hold the dictionary of its locals, which reading them would bring up to date."""
-    return sys.version_info < (3, 13) and not _HAND_OUT_LOCALS.isdisjoint((*code.co_names, *code.co_freevars))
+    if sys.version_info >= (3, 13) or _HAND_OUT_LOCALS.isdisjoint(code.co_names):
+        return False
+    # Not where it is only an attribute of that name.
+    called = {one.argval for one in dis.get_instructions(code) if one.opname in _LOADS_OF_NAMES}
+    return "f_locals" in code.co_names or not _HAND_OUT_LOCALS.isdisjoint(called)
 
 
 def _search_locals(frame: FrameType, data: Any) -> str | None:

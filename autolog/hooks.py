@@ -234,7 +234,7 @@ _WORK: Final = (("concurrent.futures.thread", "_WorkItem", "run"),)
 
 
 class _ThreadWatch:
-    """Keeps what starts threads, and what hands them work, wrapped for as long as any integration has hooks in place."""
+    """Keeps what starts threads or hands them work wrapped, for as long as any integration has hooks in place."""
 
     def __init__(self) -> None:
         self._users: set[str] = set()

@@ -284,9 +284,11 @@ def _describe(folder: Path) -> JournalState:
 
 def _size(folder: Path) -> int:
     size = 0
-    for path in folder.rglob("*"):
-        with contextlib.suppress(FileNotFoundError):
-            size += path.stat().st_size if path.is_file() else 0
+    # Its writer may be removing it.
+    with contextlib.suppress(FileNotFoundError):
+        for path in folder.rglob("*"):
+            with contextlib.suppress(FileNotFoundError):
+                size += path.stat().st_size if path.is_file() else 0
     return size
 
 

@@ -231,6 +231,7 @@ def test_the_digest_of_a_file_depends_on_its_content_and_large_ones_are_read_in_
     assert digest_file("https://nowhere.invalid/a.csv") is None
 
 
+@pytest.mark.usefixtures("untraced")
 def test_nothing_loaded_is_kept_alive_or_changed(path: Path) -> None:
     def load() -> list[weakref.ref[Any]]:
         df, array, table = pd.read_csv(path), datasets.load_wine().data, pl.read_csv(path)
