@@ -51,7 +51,8 @@ def _drop_repeated(values: dict[str, dict[int, float]], count: int) -> None:
         for index, cell in found.items():
             rows[index][cell] += 1
     for name in sorted(printed, key=lambda name: (len(name), name)):
-        if all(rows[index][cell] > 1 for index, cell in printed[name].items()):
+        # That the best of a search or of an early stop is another value too is an accident.
+        if not name.startswith("best_") and all(rows[index][cell] > 1 for index, cell in printed[name].items()):
             del values[name]
             for index, cell in printed[name].items():
                 rows[index][cell] -= 1
@@ -60,7 +61,7 @@ def _drop_repeated(values: dict[str, dict[int, float]], count: int) -> None:
 def _metric_rank(name: str) -> tuple[bool, ...]:
     """Return a key that orders metrics by what their names say."""
     direction = guess_direction(name)
-    return name.startswith("system/"), direction is None, name.startswith("train"), direction is not Direction.UP
+    return name.startswith("system/") or name.endswith("_time"), direction is None, name.startswith("train"), direction is not Direction.UP
 
 
 def telling_params(runs: Sequence[Run]) -> list[str]:

@@ -74,3 +74,8 @@ def test_params_of_runs_that_do_not_say_what_they_train_are_compared_with_each_o
 def test_long_texts_and_how_a_training_is_carried_out_are_left_out():
     first, second = {"layers": "x" * 21, "n_jobs": "1", "C": "1"}, {"layers": "y", "n_jobs": "2", "C": "2"}
     assert params_of(("SVC", first), ("SVC", second)) == ["C"]
+
+
+def test_the_best_score_of_a_search_comes_first_and_times_come_last():
+    row = {"refit_time": 0.1, "best_cv_score": 0.9, "training_score": 0.9, "training_accuracy_score": 0.9}
+    assert metrics_of(row) == ["best_cv_score", "training_accuracy_score", "refit_time"]
