@@ -45,14 +45,18 @@ def telling_metrics(runs: Sequence[Run]) -> list[str]:
 
 def _drop_repeated(values: dict[str, dict[int, float]], count: int) -> None:
     """Drop each metric whose values, as they are printed, all stand in their rows under longer names as well."""
-    printed = {name: {index: text.number(value) for index, value in found.items()} for name, found in values.items()}
+    printed = {
+        name: {index: text.number(value) for index, value in found.items()}
+        for name, found in values.items()
+        # That the best of a search or of an early stop is another value too is an accident.
+        if not name.startswith("best_")
+    }
     rows: list[Counter[str]] = [Counter() for _ in range(count)]
     for found in printed.values():
         for index, cell in found.items():
             rows[index][cell] += 1
     for name in sorted(printed, key=lambda name: (len(name), name)):
-        # That the best of a search or of an early stop is another value too is an accident.
-        if not name.startswith("best_") and all(rows[index][cell] > 1 for index, cell in printed[name].items()):
+        if all(rows[index][cell] > 1 for index, cell in printed[name].items()):
             del values[name]
             for index, cell in printed[name].items():
                 rows[index][cell] -= 1
@@ -61,7 +65,8 @@ def _drop_repeated(values: dict[str, dict[int, float]], count: int) -> None:
 def _metric_rank(name: str) -> tuple[bool, ...]:
     """Return a key that orders metrics by what their names say."""
     direction = guess_direction(name)
-    return name.startswith("system/") or name.endswith("_time"), direction is None, name.startswith("train"), direction is not Direction.UP
+    is_beside_the_point = name.startswith("system/") or name.endswith("_time")
+    return is_beside_the_point, direction is None, name.startswith("train"), direction is not Direction.UP
 
 
 def telling_params(runs: Sequence[Run]) -> list[str]:
