@@ -15,6 +15,7 @@ from proxy import Proxy
 from steady_training import RUN, SteadyTraining
 
 from autolog.backends import open_reader
+from autolog.errors import AutologError
 from autolog.recovery import scan
 
 Train = Callable[..., SteadyTraining]
@@ -64,6 +65,8 @@ class DatabaseFaults(Trainings):
     def suffer_outage(self, server: PrivateServer, training: SteadyTraining, up: float, down: float) -> None:
         """Take the store away for some seconds between two stretches with it; these are the phases 2, 1 and 3."""
         training.wait_for_steps(1000)
+        # Before that the writer has not come to the store yet, beside a loop that leaves it little time.
+        wait_until_stored(training)
         time.sleep(1)
         for phase, seconds in ((1, up), (2, down), (3, up)):
             if phase == 2:
@@ -91,6 +94,20 @@ class DatabaseFaults(Trainings):
         proxy.cut_commits = 0
         training.finish()
         assert training.stdout == "True\n"
+
+
+def wait_until_stored(training: SteadyTraining) -> None:
+    """Wait until the store has the beginning of what is logged."""
+    deadline = time.monotonic() + 120
+    with closing(open_reader(training.url)) as reader:
+        while time.monotonic() < deadline:
+            try:
+                if reader.get_run(RUN).data.summaries:
+                    return
+            except AutologError:
+                pass
+            time.sleep(0.1)
+    raise AssertionError("nothing has been stored")
 
 
 def assert_stored_once(training: SteadyTraining, url: str) -> None:
