@@ -145,7 +145,8 @@ def _correct_score(metrics: dict[str, float], estimator: Any, features: Any, tar
     scoring = getattr(estimator, "scoring", None)
     refit = getattr(estimator, "refit", None)
     is_search = hasattr(estimator, "best_estimator_")
-    if scoring is None and name in _USUAL_SCORES and not (is_search and weights is not None):
+    # What other estimators are told to score by is for themselves, such as when to stop.
+    if name in _USUAL_SCORES and not (is_search and (scoring is not None or weights is not None)):
         return
     metrics.pop("training_score", None)
     if isinstance(refit, str) and not isinstance(scoring, str) and not callable(scoring):

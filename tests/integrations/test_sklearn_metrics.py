@@ -272,3 +272,21 @@ def test_a_pipeline_is_evaluated_unless_its_last_step_reports_what_it_does(verbo
     lightgbm = pytest.importorskip("lightgbm")
     model = make_pipeline(StandardScaler(), lightgbm.LGBMClassifier(n_estimators=2, n_jobs=1, verbose=verbose))
     assert is_trusted(model) is evaluated
+
+
+def test_what_an_estimator_scores_by_while_it_trains_does_not_change_its_score_and_costs_no_second_pass(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    features, targets = load_iris(return_X_y=True)
+    model = HistGradientBoostingClassifier(max_iter=3, early_stopping=True, scoring="loss", random_state=0)
+    model.fit(features, targets)
+    passes = []
+    raw_predict = HistGradientBoostingClassifier._raw_predict
+    monkeypatch.setattr(
+        HistGradientBoostingClassifier,
+        "_raw_predict",
+        lambda self, *args, **kwargs: passes.append(1) or raw_predict(self, *args, **kwargs),
+    )
+    computed = training_metrics(model, features, targets, most_rows=1000)
+    assert len(passes) == 1
+    assert computed.metrics["training_score"] == pytest.approx(model.score(features, targets), abs=1e-12)
