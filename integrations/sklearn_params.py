@@ -77,7 +77,7 @@ def describe_values(values: Mapping[str, Any]) -> dict[str, str]:
 def read_params(estimator: Any, *, deep: bool) -> dict[str, Any]:
     """Return an estimator's params; a ``get_params`` of the user's own is not called, since it may do anything."""
     cls = type(estimator)
-    if not deep and cls.__module__.startswith("sklearn."):
+    if not deep and cls.__module__.startswith("sklearn.") and hasattr(cls, "_get_param_names"):
         # What get_params() does, which inspects the constructor's signature every time.
         return {name: getattr(estimator, name) for name in _param_names(cls)}
     if is_known_code(cls.get_params):
