@@ -12,6 +12,8 @@ from pathlib import Path
 from types import CodeType, FrameType
 from typing import Any, Final
 
+from autolog.rerouting import CODE_NAME
+
 _FRAMES_SEARCHED: Final = 20
 # The frame's, that of the variable here, and that of the argument of getrefcount().
 _REFERENCES_OF_A_SNAPSHOT: Final = 3
@@ -23,8 +25,6 @@ _HAND_OUT_LOCALS: Final = frozenset({"locals", "vars", "dir", "eval", "exec", "f
 _LOADS_OF_NAMES: Final = frozenset({"LOAD_GLOBAL", "LOAD_NAME"})
 # It stands for what a user would write.
 _DEMO: Final = "autolog.demo"
-# The name of ``rerouting``'s code.
-_CODE_AROUND_CALLS: Final = "<autolog>"
 
 
 def variable_name(data: Any, frame: FrameType | None) -> str | None:
@@ -47,9 +47,7 @@ def users_frame(frame: FrameType | None) -> FrameType | None:
         if frame is None:
             return None
         code = frame.f_code
-        if code.co_name != _CODE_AROUND_CALLS and not _is_library(
-            code.co_filename, str(frame.f_globals.get("__name__", ""))
-        ):
+        if code.co_name != CODE_NAME and not _is_library(code.co_filename, str(frame.f_globals.get("__name__", ""))):
             return frame
         frame = frame.f_back
     return None
@@ -60,7 +58,7 @@ def calling_package(frame: FrameType | None) -> str:
     while frame is not None:
         module = str(frame.f_globals.get("__name__", ""))
         package = module.partition(".")[0]
-        if frame.f_code.co_name != _CODE_AROUND_CALLS and (package != "autolog" or module == _DEMO):
+        if frame.f_code.co_name != CODE_NAME and (package != "autolog" or module == _DEMO):
             return package
         frame = frame.f_back
     return ""

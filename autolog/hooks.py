@@ -229,8 +229,8 @@ class Integration:
         return [wrapping.patch(module, one.target.path, functools.partial(_around, self, one, where))]
 
 
-# Work that is handed to threads which may have been started before: where it is, its class, and what does it.
-_WORK: Final = (("concurrent.futures.thread", "_WorkItem", "run"),)
+# Its pools hand work to threads which may have been started before.
+_POOLS: Final = "concurrent.futures.thread"
 
 
 class _ThreadWatch:
@@ -246,23 +246,19 @@ class _ThreadWatch:
             from autolog.wrapping import ThreadPatch
 
             self._patches.append(ThreadPatch())
-            for module, _, _ in _WORK:
-                imports.when_imported(module, self._watch_work)
+            imports.when_imported(_POOLS, self._watch_pools)
 
     def release(self, user: str) -> None:
         self._users.discard(user)
         if not self._users and self._patches:
-            for module, _, _ in _WORK:
-                imports.forget(module, self._watch_work)
+            imports.forget(_POOLS, self._watch_pools)
             while self._patches:
                 self._patches.pop().undo()
 
-    def _watch_work(self, module: ModuleType) -> None:
+    def _watch_pools(self, module: ModuleType) -> None:
         from autolog.wrapping import patch_work
 
-        for name, work, run in _WORK:
-            if name == module.__name__ and hasattr(module, work):
-                self._patches += patch_work(getattr(module, work), run)
+        self._patches += patch_work(module._WorkItem)  # noqa: SLF001  there is no public place to know work by
 
 
 _threads: Final = _ThreadWatch()

@@ -11,7 +11,7 @@ from typing import Final
 # The files that this process holds locks on, by device and inode: the system would give it each lock a second time,
 # to another thread, and would take both away when one of the two closes the file.
 _held: Final[set[tuple[int, int]]] = set()
-_turns: Final = [threading.Lock()]
+_turns: Final = [threading.RLock()]
 
 
 class ProcessLock:
@@ -73,7 +73,7 @@ def _identify(file: int | Path) -> tuple[int, int]:
 def _begin_child() -> None:
     # The locks are the parent's, and another thread may have had its turn at the fork.
     _held.clear()
-    _turns[0] = threading.Lock()
+    _turns[0] = threading.RLock()
 
 
 if hasattr(os, "register_at_fork"):

@@ -40,7 +40,7 @@ class _Evaluations:
     """What a run has been evaluated for so far."""
 
     def __init__(self) -> None:
-        self.turn = threading.Lock()
+        self.turn = threading.RLock()
         self.data: Final[dict[str, list[EvaluatedData]]] = {}
         self.counts: Final[dict[str, int]] = {}
         self.calls: Final[dict[str, str]] = {}
@@ -135,7 +135,7 @@ def _begin_child() -> None:
     # Another thread may have had its turn at the fork; what waits is the parent's to store.
     _waiting.clear()
     for evaluations in list(_of_runs.values()):
-        evaluations.turn = threading.Lock()
+        evaluations.turn = threading.RLock()
 
 
 if hasattr(os, "register_at_fork"):

@@ -226,14 +226,13 @@ def _start_thread(start: Callable[..., Any], thread: Any, args: tuple[Any, ...],
     return start(*args, **kwargs)
 
 
-def patch_work(work: type, run: str) -> list[Patch]:
+def patch_work(work: type) -> list[Patch]:
     """Wrap a class of work for pools of threads, so that what is handed over inside a training belongs to it.
 
     Args:
-        work: its objects are made where the work is handed over.
-        run: the name of the method that does the work.
+        work: its objects are made where the work is handed over, and their ``run`` does it.
     """
-    return [AttributePatch(work, "__init__", _hand_over), AttributePatch(work, run, _do_work)]
+    return [AttributePatch(work, "__init__", _hand_over), AttributePatch(work, "run", _do_work)]
 
 
 def _hand_over(make: Callable[..., Any], work: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

@@ -23,6 +23,7 @@ from sklearn.preprocessing import StandardScaler
 
 import autolog
 from autolog import predictions, scores
+from autolog.attribution import run_of_model
 from autolog.recovery import recover
 from autolog.run import ActiveRun
 
@@ -197,3 +198,19 @@ def test_members_that_are_trained_by_threads_from_before_open_no_runs():
         Pooled(pool).fit(X, y)
         list(pool.map(lambda alpha: Ridge(alpha=alpha).fit(X, y), (1.0, 2.0)))
     assert [run.info.run_name for run in recorded()] == ["Pooled", "Ridge", "Ridge"]
+
+
+def test_a_signal_handler_that_computes_a_metric_while_one_is_recorded_goes_on():
+    model = LogisticRegression().fit(X, y)
+    accuracy_score(y, model.predict(X))
+    (evaluations,) = [one for run, one in scores._of_runs.items() if run is run_of_model(model)]
+    done = threading.Event()
+
+    def strike() -> None:
+        # A handler runs in the thread that it has struck, with the locks that this holds.
+        with evaluations.turn:
+            accuracy_score(y, model.predict(X))
+        done.set()
+
+    threading.Thread(target=strike, daemon=True).start()
+    assert done.wait(30)
