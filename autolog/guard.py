@@ -42,12 +42,27 @@ class guard:  # noqa: N801  it reads as a statement, as contextlib's do
     ) -> bool:
         if not isinstance(error, (Exception, SystemExit)) or Strictness.enabled:
             return False
-        if self.where not in _reported:
-            _reported.add(self.where)
-            # As text: a log record that is kept must not keep the error's frames, and the user's data in them.
-            text = "".join(traceback.format_exception_only(type(error), error)).strip()
-            logger.warning(
-                "autolog failed in %s (%s); your code is not affected, the record is incomplete", self.where, text
-            )
-            logger.debug("the failure in %s", self.where, exc_info=error)
+        _tell(self.where, error)
         return True
+
+
+def report(where: str, error: Exception) -> None:
+    """Deal with an error of autolog's own as ``guard`` does, where a block costs too much.
+
+    Args:
+        where: as of ``guard``.
+        error: being handled; raised again in strict mode.
+    """
+    if Strictness.enabled:
+        raise error
+    _tell(where, error)
+
+
+def _tell(where: str, error: BaseException) -> None:
+    if where in _reported:
+        return
+    _reported.add(where)
+    # As text: a log record that is kept must not keep the error's frames, and the user's data in them.
+    text = "".join(traceback.format_exception_only(type(error), error)).strip()
+    logger.warning("autolog failed in %s (%s); your code is not affected, the record is incomplete", where, text)
+    logger.debug("the failure in %s", where, exc_info=error)

@@ -13,11 +13,11 @@ from collections.abc import Callable, Generator, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 from autolog import imports
 from autolog.errors import InvalidState
-from autolog.guard import guard
+from autolog.guard import guard, report
 from autolog.rerouting import uncount
 from autolog.training import Training, current_training, is_silenced
 
@@ -29,6 +29,12 @@ logger = logging.getLogger("autolog")
 
 Hook = Generator[None, None, None]
 HookFunction = Callable[["Call"], Hook]
+
+Listener = Callable[[Any, tuple[Any, ...], dict[str, Any]], object]
+"""Told of a call: its result, its positional arguments, its named ones."""
+
+Attachment = Callable[[ModuleType], Callable[[], object]]
+"""Given a module, uses its registry, and returns what takes that back."""
 
 
 @dataclass
@@ -110,12 +116,11 @@ class Target:
 
 class _Registration(NamedTuple):
     target: Target
-    hook: HookFunction
-    # Whether the call is a training where none is around it, and whether the hook also runs inside a training.
-    begins: bool
-    within: bool
-    # Whether it is no generator, and only follows the call.
-    follows: bool = False
+    # The method of the integration that has registered it, and what it registered.
+    kind: Literal["around", "observe", "follow", "listen", "precede", "attach"]
+    hook: Any
+    # Whether it also runs inside a training.
+    within: bool = False
 
 
 @dataclass
@@ -136,7 +141,7 @@ class Integration:
     @property
     def records_trainings(self) -> bool:
         """Whether it hooks calls that train, rather than only what is done before or after."""
-        return any(one.begins for one in self._hooks)
+        return any(one.kind in {"around", "attach"} for one in self._hooks)
 
     def around(self, *targets: str, within: bool = False) -> Callable[[HookFunction], HookFunction]:
         """Register a hook around calls that train something: the outermost of them owns the run.
@@ -145,7 +150,7 @@ class Integration:
             targets: each in one place: every module that has imported a function by name is hooked with it.
             within: whether the hook also runs inside another training, to add to its run, unless that is silenced.
         """
-        return self._register(targets, begins=True, within=within)
+        return self._register("around", targets, within=within)
 
     def observe(self, *targets: str, within: bool = False) -> Callable[[HookFunction], HookFunction]:
         """Register a hook around calls that train nothing, and that open no run.
@@ -154,7 +159,7 @@ class Integration:
             targets: as of ``around``.
             within: whether the hook also runs inside trainings; calls that an observed call makes are not observed.
         """
-        return self._register(targets, begins=False, within=within)
+        return self._register("observe", targets, within=within)
 
     def follow(self, *targets: str, within: bool = False) -> Callable[[Callable[[Call], object]], Any]:
         """Register a plain function that is called after functions of a module have returned.
@@ -168,21 +173,30 @@ class Integration:
                 ``module:read_*`` and ``module:* except one, two``.
             within: whether it is also called inside trainings.
         """
+        return self._register("follow", targets, within=within)
 
-        def register(function: Callable[[Call], object]) -> Any:
-            self._hooks += [
-                _Registration(Target.parse(target), cast("HookFunction", function), False, within, True)
-                for target in targets
-            ]
-            return function
+    def listen(self, *targets: str, before: bool = False) -> Callable[[Listener], Listener]:
+        """Register a plain function that is told of every call, inside trainings as well, at the least cost.
 
-        return register
+        It is called with the result, the positional and the named arguments, and is itself to see what concerns it:
+        there is no ``Call``. Its errors stay inside, as those of a hook do.
 
-    def _register(
-        self, targets: tuple[str, ...], *, begins: bool, within: bool
-    ) -> Callable[[HookFunction], HookFunction]:
-        def register(hook: HookFunction) -> HookFunction:
-            self._hooks += [_Registration(Target.parse(target), hook, begins, within) for target in targets]
+        Args:
+            targets: as of ``follow``, or ``module:Class.method`` for a method written in Python.
+            before: whether it is called before the call, with None for the result.
+        """
+        return self._register("precede" if before else "listen", targets)
+
+    def attach(self, module: str) -> Callable[[Attachment], Attachment]:
+        """Register a function that uses a framework's own registry of hooks.
+
+        It is called with the module once that is imported, and returns what takes it back.
+        """
+        return self._register("attach", (module,))
+
+    def _register(self, kind: Any, targets: tuple[str, ...], *, within: bool = False) -> Callable[[Any], Any]:
+        def register(hook: Any) -> Any:
+            self._hooks += [_Registration(Target.parse(target), kind, hook, within) for target in targets]
             return hook
 
         return register
@@ -219,14 +233,40 @@ class Integration:
 
     def _hook(self, module: ModuleType, one: _Registration) -> Sequence[Patch]:
         where = f"the hook of {one.target.module}:{one.target.path}"
-        if one.follows:
-            from autolog.rerouting import reroute
+        if one.kind == "attach":
+            return [_Attached(one.hook(module))]
+        if one.kind in {"follow", "listen", "precede"}:
+            from autolog.rerouting import follow, precede, reroute
 
-            return reroute(module, one.target.path, functools.partial(_after, self, one, where))
+            if one.kind == "follow":
+                return reroute(module, one.target.path, functools.partial(_after, self, one, where))
+            return reroute(
+                module, one.target.path, _listener(one.hook, where), precede if one.kind == "precede" else follow
+            )
         from autolog import wrapping  # brings wrapt, which is slow to import: only once a framework is there
 
         _threads.watch(self.name)
         return [wrapping.patch(module, one.target.path, functools.partial(_around, self, one, where))]
+
+
+class _Attached:
+    """What a framework's own registry holds of ours."""
+
+    def __init__(self, take_back: Callable[[], object]) -> None:
+        self._take_back = take_back
+
+    def undo(self) -> None:
+        self._take_back()
+
+
+def _listener(listener: Listener, where: str) -> Callable[..., None]:
+    def tell(_: Any, result: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        try:
+            listener(result, args, kwargs)
+        except Exception as error:  # noqa: BLE001  whatever it is, it is ours; the statement `guard` costs more
+            report(where, error)
+
+    return tell
 
 
 # Its pools hand work to threads which may have been started before.
@@ -281,7 +321,7 @@ def _around(
     training = current_training()
     if not integration.live or (training is not None and (not registration.within or is_silenced())):
         return function(*args, **kwargs)
-    if not registration.begins:
+    if registration.kind == "observe":
         if _observing.get():
             return function(*args, **kwargs)
         token = _observing.set(True)

@@ -40,6 +40,10 @@ _FOLLOWED: Final = (
     "_autolog_hook(_autolog_result, _autolog_args, _autolog_kwargs)",
     "return _autolog_result",
 )
+_PRECEDED: Final = (
+    "_autolog_hook(None, _autolog_args, _autolog_kwargs)",
+    "return _autolog_original(*_autolog_args, **_autolog_kwargs)",
+)
 _SURROUNDED: Final = ("return _autolog_hook(_autolog_args, _autolog_kwargs)",)
 
 
@@ -48,31 +52,47 @@ def is_reroutable(function: object) -> TypeGuard[FunctionType]:
     return type(function) is FunctionType and not function.__code__.co_flags & _RESUMED
 
 
-def reroute(module: ModuleType, path: str, after: After) -> list[Rerouting]:
+def reroute(
+    module: ModuleType, path: str, after: After, way: Callable[[FunctionType, After], Rerouting] | None = None
+) -> list[Rerouting]:
     """Have functions of a module followed by another, while they stay the objects that they are.
 
     Args:
         module: where they live.
-        path: a name, or a pattern such as ``*`` or ``read_*`` for names in the module's ``__all__``,
+        path: a name, ``Class.method``, or a pattern such as ``*`` or ``read_*`` for names in the module's ``__all__``,
             less those in ``* except one, two``.
         after: called when one of them has returned.
+        way: ``precede`` for what is called before; ``follow`` by default.
 
     Returns:
         What takes it back, one for each function.
 
     Raises:
-        AttributeError: the module does not say which names are public.
+        AttributeError: there is no such name, or the module does not say which names are public.
     """
+    return [(way or follow)(function, after) for function in _find(module, path) if is_reroutable(function)]
+
+
+def _find(module: ModuleType, path: str) -> list[Any]:
     pattern, _, excepted = path.partition(" except ")
+    owner, _, name = pattern.rpartition(".")
+    if owner:
+        return [vars(getattr(module, owner))[name]] if name in vars(getattr(module, owner)) else []
+    if "*" not in pattern and "?" not in pattern and "[" not in pattern:
+        return [getattr(module, pattern)]
     names = [name for name in fnmatch.filter(module.__all__, pattern) if name not in excepted.split(", ")]
     # Only what the module has without being asked: a lazy one would import for it.
-    found = [vars(module).get(name) for name in names]
-    return [follow(function, after) for function in found if is_reroutable(function)]
+    return [vars(module).get(name) for name in names]
 
 
 def follow(function: FunctionType, after: After) -> Rerouting:
     """Have a function followed by another, which is called when it has returned, and not when it has raised."""
     return Rerouting(function, _FOLLOWED, lambda original: functools.partial(after, original))
+
+
+def precede(function: FunctionType, before: After) -> Rerouting:
+    """Have another function called before a function, with None for a result."""
+    return Rerouting(function, _PRECEDED, lambda original: functools.partial(before, original))
 
 
 def surround(function: FunctionType, around: Around) -> Rerouting:

@@ -139,3 +139,65 @@ def test_a_method_from_a_mixin_is_hooked_on_instances_of_the_class_alone(integra
     assert seen == [("Model", 1), ("Later", 4)]
     integration.uninstall()
     assert vars(shelf.Mixin)["predict"] is plain
+
+
+def test_a_listener_is_told_of_functions_and_methods_wherever_they_are_called(integration: Integration) -> None:
+    told: list[tuple[Any, ...]] = []
+    integration.listen("shelf:read_one", "shelf:Mixin.predict")(lambda *call: told.append(call))
+    integration.install()
+    import shelf
+
+    held = shelf.read_one
+    integration.around("shelf:train")(lambda _: iter((None,)))
+    assert held("a", sep="|") == ["a", "|"]
+    model = shelf.Model()
+    assert shelf.train(lambda: model.predict(3)) == 3
+    assert told == [(["a", "|"], ("a",), {"sep": "|"}), (3, (model, 3), {})]
+
+
+def test_a_listener_before_a_call_sees_what_the_call_will_use_up(integration: Integration) -> None:
+    seen: list[Any] = []
+    integration.listen("shelf:write", before=True)(lambda result, args, _: seen.append((result, args)))
+    integration.install()
+    import shelf
+
+    shelf.write("a")
+    assert seen == [(None, ("a",))]
+
+
+def test_what_a_listener_raises_is_reported_once_and_stays_inside(
+    integration: Integration, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(Strictness, "enabled", False)
+    integration.listen("shelf:read_two")(lambda *_: 1 / 0)
+    integration.install()
+    import shelf
+
+    assert [shelf.read_two("a"), shelf.read_two("b")] == [["a", ";"], ["b", ";"]]
+    assert [record.levelname for record in caplog.records if record.levelname == "WARNING"] == ["WARNING"]
+    assert "ZeroDivisionError" in caplog.text
+
+
+def test_what_is_attached_to_a_frameworks_registry_is_taken_back(integration: Integration) -> None:
+    @integration.attach("shelf")
+    def attach(module: Any) -> Any:
+        module.registry = ["ours"]
+        return module.registry.clear
+
+    integration.install()
+    import shelf
+
+    assert shelf.registry == ["ours"]
+    integration.uninstall()
+    assert shelf.registry == []
+
+
+def test_a_method_is_its_own_again_after_listening(integration: Integration) -> None:
+    integration.listen("shelf:Mixin.predict")(lambda *_: None)
+    import shelf
+
+    before = shelf.Mixin.predict.__code__
+    integration.install()
+    assert shelf.Mixin.predict.__code__ is not before
+    integration.uninstall()
+    assert shelf.Mixin.predict.__code__ is before
