@@ -82,6 +82,10 @@ class ActiveRun:
         self._has_training = False
         # Whether a hook has begun it, of which the code that is being trained knows nothing.
         self.is_of_a_hook = False
+        # Whether it was begun by a step of a loop that nobody can see the end of, and waits for what ends it.
+        self.is_of_a_loop = False
+        self.finishers: list[Callable[[], object]] = []
+        """What is called, once, when the run ends: the last chance to log to it."""
         self._ended = False
         self._is_introduced = True
         self._introduce_at = 0.0
@@ -200,20 +204,29 @@ class ActiveRun:
 
     # -- life ------------------------------------------------------------------------------------------------------
 
-    def end(self, status: RunStatus | str = RunStatus.FINISHED, error: BaseException | None = None) -> None:
+    def end(
+        self,
+        status: RunStatus | str = RunStatus.FINISHED,
+        error: BaseException | None = None,
+        end_time: int | None = None,
+    ) -> None:
         """End the run; a run that has ended already keeps its status.
 
         Args:
             status: how it ended.
             error: the exception that ended it, kept as a tag and, with its traceback, as ``exception.txt``.
+            end_time: milliseconds since the epoch; now where it is not given.
         """
         final = to_status(status)
         with self._turn:
             if self._ended:
                 return
             self._ended = True
+        while self.finishers:
+            with guard("finishing a run"):
+                self.finishers.pop()()
         self.status = final
-        ended = RunUpdated(run_id=self.run_id, status=final, end_time=time.time_ns() // 1_000_000)
+        ended = RunUpdated(run_id=self.run_id, status=final, end_time=end_time or time.time_ns() // 1_000_000)
         try:
             if error is not None:
                 with guard("recording an exception"):
@@ -296,6 +309,7 @@ class ActiveRun:
         # The child may add to the run, but the run is the parent's to end, and its plain names are the parent's to use:
         # several children that train at once would overwrite each other's.
         self._ended = True
+        self.finishers.clear()
         self._has_training = True
 
     def begin(self) -> None:
@@ -388,7 +402,15 @@ class _LiveInfo(RunInfo, frozen=True, kw_only=True):
 def active_run() -> ActiveRun | None:
     """Return the innermost run that is active in this thread or task; None where none is."""
     stack = active_runs.get()
+    if stack and stack[-1].is_of_a_loop:
+        # A loop may end where this thread or task cannot be told of it.
+        return next((run for run in reversed(stack) if not (run.is_of_a_loop and run.has_ended)), None)
     return stack[-1] if stack else None
+
+
+def enclosing_run() -> ActiveRun | None:
+    """Return the innermost active run that something can be said to be inside of: no loop's, which has no inside."""
+    return next((run for run in reversed(active_runs.get()) if not run.is_of_a_loop), None)
 
 
 def activate(run: ActiveRun) -> None:

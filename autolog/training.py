@@ -12,7 +12,7 @@ from typing import Final
 
 from autolog.entities import RunStatus
 from autolog.lifecycle import begin_run, inherited_run
-from autolog.run import ActiveRun, activate, active_run, deactivate
+from autolog.run import ActiveRun, activate, active_run, deactivate, enclosing_run
 
 
 class Training:
@@ -56,7 +56,7 @@ class Training:
             integration: who records.
             tags: for the run, in whichever case.
         """
-        active = active_run() or inherited_run()
+        active = enclosing_run() or inherited_run()
         if active is not None and active.claim_training():
             self.run = active
             active.set_tags(tags)

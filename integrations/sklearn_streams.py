@@ -25,7 +25,7 @@ from autolog.integrations.sklearn_params import (
 )
 from autolog.integrations.sklearn_results import kept_numbers
 from autolog.lifecycle import begin_run, inherited_run
-from autolog.run import ActiveRun, active_run
+from autolog.run import ActiveRun, enclosing_run
 
 # The share of a stream's time that the scores of its batches may take.
 _SCORING_SHARE: Final = 0.05
@@ -49,7 +49,7 @@ class Stream:
 
     def _find_run(self, estimator: Any, integration: str) -> tuple[ActiveRun, bool]:
         """Return the user's active run where this is its first training, else a new one; and whether it is ours."""
-        active = active_run() or inherited_run()
+        active = enclosing_run() or inherited_run()
         tags = tags_of(estimator)
         if active is not None and active.claim_training():
             active.set_tags(tags)

@@ -13,6 +13,7 @@ from autolog.backend import RunQuery
 from autolog.entities import LifecycleStage, Metric, Run, ViewType
 from autolog.errors import InvalidParameter, InvalidState, NotFound
 from autolog.events import RunUpdated, TagsSet
+from autolog.loops import end_loop
 from autolog.pages import PAGE_SIZE, every_run
 from autolog.run import DELETION_TIME_TAG, NOTE_TAG, PARENT_TAG, ActiveRun, activate, active_run, deactivate, to_status
 from autolog.tracking import ExperimentName
@@ -49,6 +50,9 @@ def start_run(
         NotFound: there is no run or experiment with the id.
     """
     active = active_run()
+    if active is not None and active.is_of_a_loop and not nested and parent_run_id is None:
+        end_loop(active)
+        active = active_run()
     # What is trained may begin a run of its own, as it may without autolog: a child of the training's.
     if active is not None and not (nested or active.is_of_a_hook) and parent_run_id is None:
         raise InvalidState(
