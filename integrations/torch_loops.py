@@ -279,7 +279,7 @@ class TorchLoop(Loop):
             current.is_evaluation = True
             if current.split is None:
                 current.split = name_split(current.loader())
-            return current.split
+            return str(current.split)
         return self._split if self._evaluation.sums else name_split(*args[:2])
 
     # -- beginning and end -----------------------------------------------------------------------------------------

@@ -115,7 +115,7 @@ def _begin(optimizer: Any, seen: Seen, former: OptimizerSteps | None) -> Optimiz
     frame = users_frame(sys._getframe(2))  # noqa: SLF001  the documented way to the caller
     code = None if frame is None else frame.f_code
     model = find_model(optimizer, frame)
-    loop = seen.loop
+    loop: TorchLoop | None = seen.loop
     seen.find_pass(None if loop is None else loop.training_pass)
     # Two optimizers that take turns would otherwise begin a run with every step.
     takes_turns = former is not None and loop is not None and former.loop.successor is loop and loop.is_young
