@@ -200,9 +200,8 @@ class Fit:
             return
         data, targets, held_out = (call.argument(name) for name in ("x", "y", "validation_data"))
         with guard("recording the arguments of fit"):
-            found = params.describe_arguments(call)
             size = batch_size_of(data, call.argument("batch_size"), call.argument("steps_per_epoch"))
-            self._log_params(found | ({} if size is None else {"batch_size": str(size)}))
+            self._log_params(params.describe_arguments(call) | ({} if size is None else {"batch_size": str(size)}))
         with guard("recording callbacks"):
             self.callbacks = params.listed_callbacks(call.argument("callbacks"))
             self._log_params(params.describe_callbacks(self.callbacks))

@@ -16,7 +16,7 @@ from autolog.hooks import Call
 from autolog.integrations.boosting import read_arguments
 from autolog.integrations.sklearn_params import describe_value, full_name
 
-_NO_SETTINGS: Final = frozenset({"self", "x", "y", "callbacks", "validation_data", "verbose"})
+_NO_SETTINGS: Final = frozenset({"self", "x", "y", "batch_size", "callbacks", "validation_data", "verbose"})
 # Under these names MLflow has what early stopping was told.
 _OF_EARLY_STOPPING: Final = ("monitor", "min_delta", "patience", "baseline", "restore_best_weights")
 _PLAIN: Final = (str, int, float, bool, type(None))
@@ -68,7 +68,7 @@ def read_settings(value: Any) -> dict[str, Any]:
 
 
 def describe_arguments(call: Call) -> dict[str, str]:
-    """Return the settings among the arguments of ``fit``, defaults included, under their own names."""
+    """Return the settings among the arguments of ``fit``, defaults included; the size of a batch is to be found out."""
     return {name: describe(value) for name, value in read_arguments(call, _NO_SETTINGS).items()}
 
 
