@@ -18,6 +18,7 @@ INTEGRATIONS: dict[str, str] = {
     "xgboost": "autolog.integrations.xgboost:xgboost",
     "lightgbm": "autolog.integrations.lightgbm:lightgbm",
     "torch": "autolog.integrations.torch:torch",
+    "keras": "autolog.integrations.keras:keras",
     "loaders": "autolog.integrations.loaders:loaders",
 }
 
