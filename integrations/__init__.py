@@ -19,6 +19,7 @@ INTEGRATIONS: dict[str, str] = {
     "lightgbm": "autolog.integrations.lightgbm:lightgbm",
     "torch": "autolog.integrations.torch:torch",
     "keras": "autolog.integrations.keras:keras",
+    "tensorflow": "autolog.integrations.tensorflow:tensorflow",
     "loaders": "autolog.integrations.loaders:loaders",
 }
 
