@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
+import weakref
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
@@ -22,16 +23,20 @@ from autolog.run import ActiveRun, active_run
 
 # What is going on, by the ids of the trainers.
 _records: Final[dict[int, Evaluation]] = {}
+# How many epochs were trained in a run: a later evaluation comes after them, also with another trainer.
+_epochs: Final[weakref.WeakKeyDictionary[ActiveRun, int]] = weakref.WeakKeyDictionary()
 
 
 def record_of(trainer: Any) -> Evaluation | None:
-    """Return the record of what a trainer is doing; None where that is not recorded."""
-    return _records.get(id(trainer))
+    """Return the record of what a trainer is doing; None where that is not recorded, or in another process."""
+    found = _records.get(id(trainer))
+    # A forked process has the record as well, and is another rank.
+    return found if found is not None and trainer.is_global_zero else None
 
 
 def fit_of(trainer: Any) -> Fit | None:
     """Return the record of the fit that a trainer is in; None where it is in none, or that is not recorded."""
-    found = _records.get(id(trainer))
+    found = record_of(trainer)
     return found if isinstance(found, Fit) else None
 
 
@@ -97,6 +102,10 @@ class Evaluation:
         if not self.trainer.sanity_checking:
             self.log_epoch_values(self.trainer._results)  # noqa: SLF001  as above
 
+    @property
+    def _epoch(self) -> int:
+        return max(int(self.trainer.current_epoch), _epochs.get(self.run, 0))
+
     def end(self) -> None:
         """Note that the trainer is done."""
         _records.pop(id(self.trainer), None)
@@ -120,7 +129,7 @@ class Evaluation:
 
     def log_epoch_values(self, results: Any) -> None:
         """Log what Lightning has computed from all batches of an epoch or of an evaluation."""
-        epoch = self.trainer.current_epoch
+        epoch = self._epoch
         for item in results.values():
             if item.meta.on_epoch and not item.has_reset:
                 # The callback metrics have both names, of which one says whether it is a step's value or the epoch's.
@@ -148,10 +157,10 @@ class Fit(Evaluation):
 
     def __init__(self, trainer: Any, run: ActiveRun, model: Any, part: int) -> None:
         super().__init__(trainer, run, part)
+        _epochs.pop(run, None)
         self.model: Final = model
         self.checkpoints: Final = Checkpoints(self)
         self._has_started = False
-        self._epochs = 0
         # By key how often a value has been logged, to pass over those that a step has not logged anew.
         self._updates: dict[str, int] = {}
         self._rate_names: list[str] = []
@@ -213,7 +222,6 @@ class Fit(Evaluation):
     def log_epoch(self) -> None:
         """Log the values of an epoch of training that has ended."""
         self._updates.clear()
-        self._epochs += 1
         self.log_epoch_values(self.trainer.fit_loop._results)  # noqa: SLF001  as above
         self.checkpoints.log_best()
 
@@ -222,15 +230,16 @@ class Fit(Evaluation):
         if not self._has_started:
             # It has failed before its first step, or is done in processes of its own.
             self._log_settings()
-        if not self._epochs:
-            with guard("recording what other processes have trained"):
-                # A strategy that trains in processes of its own brings these back.
+        with guard("recording what other processes have trained"):
+            # What a process that was not forked has found out is known by what it has brought back.
+            if getattr(self.trainer.strategy.launcher, "_start_method", "fork") != "fork":
                 for name, value in dict(self.trainer.callback_metrics).items():
                     self.log(name, value, self.trainer.current_epoch)
         with guard("recording early stopping"):
             self._log_early_stopping()
         with guard("recording checkpoints"):
             self.checkpoints.end()
+        _epochs[self.run] = self.trainer.current_epoch
         super().end()
 
     def _log_early_stopping(self) -> None:
