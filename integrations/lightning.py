@@ -71,7 +71,13 @@ def log_elsewhere(_: Call) -> Hook:
 _NOTES: Final = "autolog.integrations.lightning_notes"
 
 lightning.listen(*_in_both("loops.fit_loop:_FitLoop.on_run_start"), before=True)(f"{_NOTES}:note_start")
-lightning.listen(*_in_both(f"{_CONNECTOR}.on_batch_start"), before=True)(f"{_NOTES}:note_batch")
+lightning.listen(
+    *_in_both(
+        "loops.optimization.automatic:_AutomaticOptimization.run",
+        "loops.optimization.manual:_ManualOptimization.run",
+    ),
+    before=True,
+)(f"{_NOTES}:note_batch")
 lightning.listen(*_in_both(f"{_CONNECTOR}.update_train_step_metrics"))(f"{_NOTES}:note_step")
 lightning.listen(*_in_both(f"{_CONNECTOR}.update_train_epoch_metrics"), before=True)(f"{_NOTES}:note_epoch")
 lightning.listen(*_in_both(f"{_CONNECTOR}.update_eval_step_metrics"))(f"{_NOTES}:note_evaluation_step")

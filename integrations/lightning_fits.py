@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import functools
 import math
+import os
 import weakref
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 
 import torch
@@ -30,8 +31,10 @@ _epochs: Final[weakref.WeakKeyDictionary[ActiveRun, int]] = weakref.WeakKeyDicti
 def record_of(trainer: Any) -> Evaluation | None:
     """Return the record of what a trainer is doing; None where that is not recorded, or in another process."""
     found = _records.get(id(trainer))
-    # A forked process has the record as well, and is another rank.
-    return found if found is not None and trainer.is_global_zero else None
+    if found is None or found.process == os.getpid():
+        return found
+    # Forked, and perhaps not of rank zero.
+    return found if trainer.is_global_zero else None
 
 
 def fit_of(trainer: Any) -> Fit | None:
@@ -90,12 +93,25 @@ class Evaluation:
         self.run: Final = run
         self.owner: Final = "train" if part == 1 else f"train_{part}"
         self.prefix: Final = "" if part == 1 else f"{self.owner}."
+        self.process: Final = os.getpid()
         self._values: Final = DeviceValues()
+        # By key, what Lightning calls the values of single steps.
+        self._step_names: dict[str, str] = {}
 
     def log_batch(self, step: int) -> None:
         """Log the values that the module has logged for one batch of an evaluation."""
-        for _, item, name in _step_items(self.trainer._results):  # noqa: SLF001  Lightning has no public place for them
-            self.log(name, item._forward_cache, step)  # noqa: SLF001  as above
+        results = self.trainer._results  # noqa: SLF001  Lightning has no public place for them
+        for key, item in results.items():
+            meta = item.meta
+            if meta.on_step and meta.dataloader_idx == results.dataloader_idx and not item.has_reset:
+                self.log_step_value(results, key, item, step)
+
+    def log_step_value(self, results: Any, key: str, item: Any, step: int) -> None:
+        """Log the value of a step among those that Lightning collects."""
+        name = self._step_names.get(key)
+        if name is None:
+            name = self._step_names[key] = results._forked_name(item, on_step=True)[1]  # noqa: SLF001  as above
+        self.log(name, item._forward_cache, step)  # noqa: SLF001  as above
 
     def log_evaluation(self) -> None:
         """Log the values of an evaluation that has ended, unless it is only Lightning's own check before a fit."""
@@ -135,14 +151,6 @@ class Evaluation:
                 # The callback metrics have both names, of which one says whether it is a step's value or the epoch's.
                 for name in dict.fromkeys(results._forked_name(item, on_step=False)):  # noqa: SLF001  as above
                     self.log(name, item._computed, epoch)  # noqa: SLF001  as above
-
-
-def _step_items(results: Any) -> Iterator[tuple[str, Any, str]]:
-    """Yield the key, the value with what is known of it, and the name, of what is logged for each step."""
-    for key, item in results.items():
-        meta = item.meta
-        if meta.on_step and results.dataloader_idx == meta.dataloader_idx and not item.has_reset:
-            yield key, item, results._forked_name(item, on_step=True)[1]  # noqa: SLF001  as above
 
 
 class Fit(Evaluation):
@@ -201,23 +209,32 @@ class Fit(Evaluation):
             self._rate_names = list(settings.name_rates(self.trainer.optimizers))
             self._rates = [None] * len(groups)
         for place, group in enumerate(groups):
-            rate = group["lr"]
-            if rate is not self._rates[place]:
-                self._rates[place] = rate
-                step = self.trainer.fit_loop.epoch_loop._batches_that_stepped  # noqa: SLF001  as above
-                self.log(self._rate_names[place], learning_rate(group), step)
+            # A tensor is changed in place.
+            if group["lr"] is not self._rates[place] or isinstance(group["lr"], torch.Tensor):
+                self._log_rate(place, group)
+
+    def _log_rate(self, place: int, group: dict[str, Any]) -> None:
+        rate = learning_rate(group)
+        if isinstance(rate, torch.Tensor) or rate != self._rates[place]:
+            step = self.trainer.fit_loop.epoch_loop._batches_that_stepped  # noqa: SLF001  as above
+            self.log(self._rate_names[place], rate, step)
+        self._rates[place] = rate
 
     def log_step(self) -> None:
         """Log the values that the module has logged in a step of training."""
-        loop = self.trainer.fit_loop
-        if loop._should_accumulate() and self.model.automatic_optimization:  # noqa: SLF001  as above
+        trainer = self.trainer
+        loop = trainer.fit_loop
+        is_accumulating = trainer.accumulate_grad_batches != 1 and loop._should_accumulate()  # noqa: SLF001  as above
+        if is_accumulating and self.model.automatic_optimization:
             return
         step = loop.epoch_loop._batches_that_stepped  # noqa: SLF001  as above
-        for key, item, name in _step_items(loop._results):  # noqa: SLF001  as above
-            updates = item._update_count  # noqa: SLF001  as above
-            if self._updates.get(key) != updates:
-                self._updates[key] = updates
-                self.log(name, item._forward_cache, step)  # noqa: SLF001  as above
+        results = loop.epoch_loop._results  # noqa: SLF001  as above
+        for key, item in results.items():
+            if item.meta.on_step and not item.has_reset:
+                updates = item._update_count  # noqa: SLF001  as above
+                if self._updates.get(key) != updates:
+                    self._updates[key] = updates
+                    self.log_step_value(results, key, item, step)
 
     def log_epoch(self) -> None:
         """Log the values of an epoch of training that has ended."""

@@ -17,7 +17,7 @@ def note_start(_: None, args: tuple[Any, ...], __: dict[str, Any]) -> None:
 
 def note_batch(_: None, args: tuple[Any, ...], __: dict[str, Any]) -> None:
     """Log the learning rates of a step of training, where they have changed."""
-    if (fit := fit_of(args[0].trainer)) is not None and fit.trainer.training:
+    if (fit := fit_of(args[0].trainer)) is not None:
         fit.start_batch()
 
 
