@@ -355,7 +355,11 @@ def _around(
             return function(*args, **kwargs)
         token = _observing.set(True)
         try:
-            return _call(registration, where, Call(integration.name, training, function, instance, args, kwargs))
+            # The training, where there is one, is another call's, and goes on.
+            is_nested = training is not None
+            return _call(
+                registration, where, Call(integration.name, training, function, instance, args, kwargs, is_nested)
+            )
         finally:
             _observing.reset(token)
     if training is not None:

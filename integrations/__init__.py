@@ -20,6 +20,7 @@ INTEGRATIONS: dict[str, str] = {
     "torch": "autolog.integrations.torch:torch",
     "keras": "autolog.integrations.keras:keras",
     "tensorflow": "autolog.integrations.tensorflow:tensorflow",
+    "lightning": "autolog.integrations.lightning:lightning",
     "loaders": "autolog.integrations.loaders:loaders",
 }
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from types import GeneratorType
 from typing import Any, Final
 
@@ -95,10 +95,10 @@ def describe_optimizer(optimizer: Any) -> dict[str, Any]:
     return described
 
 
-def describe_schedulers(optimizer: Any) -> dict[str, Any]:
+def describe_schedulers(schedulers: Sequence[Any]) -> dict[str, Any]:
     """Return the classes and settings of an optimizer's schedulers, such as ``scheduler_name``, ``scheduler_gamma``."""
     described: dict[str, Any] = {}
-    for number, scheduler in enumerate(schedulers_of(optimizer), start=1):
+    for number, scheduler in enumerate(schedulers, start=1):
         prefix = "scheduler" if number == 1 else f"scheduler_{number}"
         described[f"{prefix}_name"] = type(scheduler).__name__
         parts = getattr(scheduler, "_schedulers", None)

@@ -15,7 +15,7 @@ from autolog.guard import guard
 from autolog.integrations.sklearn_params import describe_values, log_params
 from autolog.integrations.torch_losses import original_code, watch_own_loss
 from autolog.integrations.torch_models import describe_model, is_compiled, summarize
-from autolog.integrations.torch_optimizers import describe_optimizer, describe_schedulers
+from autolog.integrations.torch_optimizers import describe_optimizer, describe_schedulers, schedulers_of
 from autolog.integrations.torch_series import frame_of, name_loss
 from autolog.integrations.torch_sources import find_own_function
 from autolog.integrations.torch_threads import LossCall, Place, Seen
@@ -44,7 +44,7 @@ def log_training(
         number: 1 for the first optimizer of the loop.
         name: of the optimizer; what belongs to the second and further ones begins with it.
     """
-    params = describe_optimizer(optimizer) | describe_schedulers(optimizer)
+    params = describe_optimizer(optimizer) | describe_schedulers(schedulers_of(optimizer))
     if model is not None:
         with guard("describing a model"):
             params |= describe_model(model)
@@ -62,6 +62,8 @@ def log_training(
         with guard("describing the state of PyTorch"):
             params |= _describe_process()
         if run.tracking.settings.log_datasets:
+            params |= describe_process()
+        if loop.run.tracking.settings.log_datasets and seen.current is not None:
             with guard("describing a data set"):
                 _log_data(run, seen, frame)
     else:
@@ -142,8 +144,11 @@ def _describe_losses(functions: Iterable[Any], seen: Seen) -> dict[str, Any]:
 
 def _describe_loader(seen: Seen) -> dict[str, Any]:
     loader = None if seen.current is None else seen.current.loader()
-    if loader is None:
-        return {}
+    return {} if loader is None else describe_loader(loader)
+
+
+def describe_loader(loader: Any) -> dict[str, Any]:
+    """Return the settings of a ``DataLoader``, and the class and length of what it loads."""
     sampler = getattr(loader, "sampler", None)
     described = {
         "batch_size": getattr(loader, "batch_size", None),
@@ -204,7 +209,8 @@ def _describe_precision(seen: Seen) -> dict[str, Any]:
     return described
 
 
-def _describe_process() -> dict[str, Any]:
+def describe_process() -> dict[str, Any]:
+    """Return what decides of the results of the whole process: its seed, its determinism, who else trains."""
     described: dict[str, Any] = {
         "seed": torch.initial_seed(),
         "deterministic_algorithms": torch.are_deterministic_algorithms_enabled(),
