@@ -7,6 +7,7 @@ every guard: a hook can neither skip nor repeat it nor swallow its exception, an
 from __future__ import annotations
 
 import functools
+import importlib
 import inspect
 import logging
 from collections.abc import Callable, Generator, Sequence
@@ -175,11 +176,12 @@ class Integration:
         """
         return self._register("follow", targets, within=within)
 
-    def listen(self, *targets: str, before: bool = False) -> Callable[[Listener], Listener]:
+    def listen(self, *targets: str, before: bool = False) -> Callable[[Listener | str], Listener | str]:
         """Register a plain function that is told of every call, inside trainings as well, at the least cost.
 
         It is called with the result, the positional and the named arguments, and is itself to see what concerns it:
-        there is no ``Call``. Its errors stay inside, as those of a hook do.
+        there is no ``Call``. Its errors stay inside, as those of a hook do. It may be given as ``module:function``,
+        which is imported when the framework has been.
 
         Args:
             targets: as of ``follow``, or ``module:Class.method`` for a method written in Python.
@@ -187,8 +189,8 @@ class Integration:
         """
         return self._register("precede" if before else "listen", targets)
 
-    def attach(self, module: str) -> Callable[[Attachment], Attachment]:
-        """Register a function that uses a framework's own registry of hooks.
+    def attach(self, module: str) -> Callable[[Attachment | str], Attachment | str]:
+        """Register a function that uses a framework's own registry of hooks, or ``module:function`` as in ``listen``.
 
         It is called with the module once that is imported, and returns what takes it back.
         """
@@ -234,14 +236,14 @@ class Integration:
     def _hook(self, module: ModuleType, one: _Registration) -> Sequence[Patch]:
         where = f"the hook of {one.target.module}:{one.target.path}"
         if one.kind == "attach":
-            return [_Attached(one.hook(module))]
+            return [_Attached(_load(one.hook)(module))]
         if one.kind in {"follow", "listen", "precede"}:
             from autolog.rerouting import follow, precede, reroute
 
             if one.kind == "follow":
                 return reroute(module, one.target.path, functools.partial(_after, self, one, where))
             return reroute(
-                module, one.target.path, _listener(one.hook, where), precede if one.kind == "precede" else follow
+                module, one.target.path, _listener(_load(one.hook), where), precede if one.kind == "precede" else follow
             )
         from autolog import wrapping  # brings wrapt, which is slow to import: only once a framework is there
 
@@ -257,6 +259,13 @@ class _Attached:
 
     def undo(self) -> None:
         self._take_back()
+
+
+def _load(function: Callable[..., Any] | str) -> Any:
+    if callable(function):
+        return function
+    module, _, name = function.partition(":")
+    return getattr(importlib.import_module(module), name)
 
 
 def _listener(listener: Listener, where: str) -> Callable[..., None]:

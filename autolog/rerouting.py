@@ -118,8 +118,8 @@ class Rerouting:
         steps: tuple[str, ...],
         make_hook: Callable[[Callable[..., Any]], Callable[..., Any]],
     ) -> None:
-        self._function: Final = function
-        code = self._code = function.__code__
+        self.function: Final = function
+        code = self.original_code = function.__code__
         original = FunctionType(
             code, function.__globals__, function.__name__, function.__defaults__, function.__closure__
         )
@@ -140,8 +140,8 @@ class Rerouting:
 
     def undo(self) -> None:
         """Give the function its own body again, unless somebody else has given it another since."""
-        if self._function.__code__ is self._rerouted:
-            self._function.__code__ = self._code
+        if self.function.__code__ is self._rerouted:
+            self.function.__code__ = self.original_code
 
 
 def _describe_parameters(code: CodeType) -> tuple[str, str, str]:

@@ -18,6 +18,7 @@ INTEGRATIONS: dict[str, str] = {
     "xgboost": "autolog.integrations.xgboost:xgboost",
     "lightgbm": "autolog.integrations.lightgbm:lightgbm",
     "optuna": "autolog.integrations.optuna:optuna",
+    "torch": "autolog.integrations.torch:torch",
     "loaders": "autolog.integrations.loaders:loaders",
 }
 
