@@ -17,6 +17,7 @@ INTEGRATIONS: dict[str, str] = {
     "sklearn": "autolog.integrations.sklearn:sklearn",
     "xgboost": "autolog.integrations.xgboost:xgboost",
     "lightgbm": "autolog.integrations.lightgbm:lightgbm",
+    "keras_tuner": "autolog.integrations.keras_tuner:keras_tuner",
     "optuna": "autolog.integrations.optuna:optuna",
     "torch": "autolog.integrations.torch:torch",
     "loaders": "autolog.integrations.loaders:loaders",

@@ -10,6 +10,7 @@ from typing import Any, Final
 from autolog.guard import guard
 from autolog.hooks import Call
 from autolog.integrations.sklearn_params import describe_value, describe_values
+from autolog.integrations.trials import kept_settings
 
 ATTRIBUTE_TAG: Final = "user_attr."
 
@@ -22,8 +23,9 @@ _NO_SETTINGS: Final = frozenset({"self", "func", "callbacks", "gc_after_trial", 
 _seeds: Final[weakref.WeakKeyDictionary[Any, int | None]] = weakref.WeakKeyDictionary()
 
 
-def note_seed(state: Any, seed: int | None) -> None:
+def note_seed(_: Any, args: tuple[Any, ...], __: dict[str, Any]) -> None:
     """Note what a sampler's random state is seeded with."""
+    state, seed = args
     _seeds[state] = seed
 
 
@@ -64,16 +66,11 @@ def describe_call(call: Call) -> dict[str, str]:
 
 
 def _describe_part(name: str, part: Any) -> dict[str, Any]:
-    """Return the class of a sampler or pruner, and what its constructor was told, as far as it has kept it."""
+    """Return the class of a sampler or pruner, and what its constructor was told, as far as that is known."""
     described: dict[str, Any] = {name: type(part).__name__}
     with guard(f"describing the {name} of a study"):
-        kept = vars(part)
-        for setting in inspect.signature(type(part)).parameters:
-            for attribute in (f"_{setting}", setting):
-                if attribute in kept:
-                    described[f"{name}.{setting}"] = kept[attribute]
-                    break
-        for value in kept.values():
+        described.update({f"{name}.{setting}": value for setting, value in kept_settings(part).items()})
+        for value in vars(part).values():
             if type(value).__name__ == "LazyRandomState" and value in _seeds:
                 described[f"{name}.seed"] = _seeds[value]
                 break

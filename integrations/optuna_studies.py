@@ -228,9 +228,9 @@ def end_optimization(record: StudyRecord, error: BaseException | None) -> None:
     record.end(error)
 
 
-def begin_trial(study: Any, trial: Any) -> None:
+def note_ask(trial: Any, args: tuple[Any, ...], _: dict[str, Any]) -> None:
     """Begin the record of a trial that a study was asked for, by ``optimize`` or by the user."""
-    training = current_training()
+    study, training = args[0], current_training()
     record = next((one for one in reversed(_optimized) if one.training is training and one.study is study), None)
     if record is None and training is None:
         record = _record_asked(study)
@@ -252,17 +252,17 @@ def _record_asked(study: Any) -> StudyRecord:
     return record
 
 
-def log_param(trial: Any, name: str, value: Any) -> None:
+def note_param(value: Any, args: tuple[Any, ...], _: dict[str, Any]) -> None:
     """Log a param that was suggested for a trial, before anything is trained with it."""
-    if (known := _trials.get(trial)) is not None:
-        known.record.turn_to(known)
-        known.log_param(name, value, trial.distributions.get(name))
+    trial, name, distribution = args
+    if (known := _find(trial)) is not None:
+        known.log_param(name, value, distribution)
 
 
-def log_report(trial: Any, step: Any) -> None:
-    """Log the intermediate value that a trial has reported at a step, as Optuna has understood it."""
-    if (known := _trials.get(trial)) is not None:
-        known.record.turn_to(known)
+def note_report(_: Any, args: tuple[Any, ...], __: dict[str, Any]) -> None:
+    """Log the intermediate value that a trial has reported, as Optuna has understood it."""
+    trial, _value, step = args
+    if (known := _find(trial)) is not None:
         values = trial._cached_frozen_trial.intermediate_values  # noqa: SLF001  the public way asks the storage
         # Of several reports at one step Optuna takes the first.
         if (place := int(step)) in values and place not in known.reported:
@@ -270,23 +270,26 @@ def log_report(trial: Any, step: Any) -> None:
             known.run.log_metric("intermediate_value", values[place], place)
 
 
-def log_attribute(trial: Any, name: str, value: Any) -> None:
+def note_attribute(_: Any, args: tuple[Any, ...], __: dict[str, Any]) -> None:
     """Tag a trial with an attribute that the user has given it."""
-    if (known := _trials.get(trial)) is not None:
-        known.record.turn_to(known)
+    trial, name, value = args
+    if (known := _find(trial)) is not None:
         known.attributes[name] = value
         known.run.set_tag(f"{ATTRIBUTE_TAG}{name}", describe_value(value))
 
 
-def end_trial(study: Any, trial: Any, told: Any) -> None:
-    """End the record of a trial.
+def _find(trial: Any) -> StudyTrial | None:
+    known = _trials.get(trial)
+    if known is not None:
+        known.record.turn_to(known)
+    return known
 
-    Args:
-        study: that was told.
-        trial: that it was told of, or its number.
-        told: Optuna's answer: a trial, or since Optuna 5 its state, its values, and a message.
-    """
+
+def note_tell(told: Any, args: tuple[Any, ...], _: dict[str, Any]) -> None:
+    """End the record of a trial that a study was told of, by its number or by itself."""
+    study, trial = args[:2]
     number = trial if isinstance(trial, int) else trial.number
+    # A trial, or since Optuna 5 its state, its values, and a message.
     state, values = told[:2] if isinstance(told, tuple) else (told.state, told.values)
     for record in (*reversed(_optimized), _asked.get(study)):
         if record is not None and record.study is study and number in record.open:
@@ -294,8 +297,10 @@ def end_trial(study: Any, trial: Any, told: Any) -> None:
             return
 
 
-def log_failure(message: str, exc_info: Any) -> None:
+def note_failure(_: Any, args: tuple[Any, ...], __: dict[str, Any]) -> None:
     """Keep what the trial has failed of that was told of last in this thread."""
+    # What comes before them is the trial, or since Optuna 5 its number and its params.
+    message, exc_info, _value = args[-3:]
     trial: StudyTrial | None = vars(_last_failed).pop("trial", None)
     if trial is not None:
         if exc_info is None:

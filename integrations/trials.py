@@ -6,6 +6,7 @@ it stood inside a ``start_run()`` of its own.
 
 from __future__ import annotations
 
+import inspect
 import threading
 from collections.abc import Callable, Mapping
 from typing import Any, Final
@@ -80,6 +81,18 @@ class Trial:
         with guard("ending a trial"):
             self.run.set_tag(STATE_TAG, state)
         self.run.end(status, error)
+
+
+def kept_settings(part: Any) -> dict[str, Any]:
+    """Return what an object's constructor was told, as far as the object has kept it under that name."""
+    kept = vars(part)
+    settings = {}
+    for name in inspect.signature(type(part)).parameters:
+        for attribute in (f"_{name}", name):
+            if attribute in kept:
+                settings[name] = kept[attribute]
+                break
+    return settings
 
 
 def log_best(run: ActiveRun, number: int | str, run_id: str | None, params: Mapping[str, Any]) -> None:

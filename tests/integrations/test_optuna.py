@@ -352,6 +352,31 @@ def test_a_loop_that_no_call_is_goes_into_the_run_of_its_trial() -> None:
     assert all(loop.is_over for loop in seen)
 
 
+def test_a_plain_loop_of_pytorch_goes_into_the_run_of_its_trial() -> None:
+    torch = pytest.importorskip("torch")
+    losses: list[list[float]] = []
+
+    def objective(trial: Any) -> float:
+        model = torch.nn.Linear(4, 1)
+        optimizer = torch.optim.SGD(model.parameters(), lr=trial.suggest_float("lr", 1e-3, 1e-1))
+        losses.append([])
+        for _ in range(3):
+            optimizer.zero_grad()
+            loss = torch.nn.functional.mse_loss(model(torch.ones(8, 4)), torch.zeros(8, 1))
+            loss.backward()
+            optimizer.step()
+            losses[-1].append(loss.item())
+        return losses[-1][-1]
+
+    new_study().optimize(objective, n_trials=2)
+    search, trials = search_and_trials()
+    for number, trial in trials.items():
+        assert [value for _, value in series(trial, "loss")] == losses[number]
+        assert trial.data.params["optimizer_name"] == "SGD"
+    assert len(recorded()) == 3
+    assert "loss" not in search.data.metrics
+
+
 def test_a_second_loop_in_a_trial_ends_with_the_trial() -> None:
     def objective(trial: Any) -> float:
         Loop("torch", "first", {})
