@@ -17,6 +17,8 @@ INTEGRATIONS: dict[str, str] = {
     "sklearn": "autolog.integrations.sklearn:sklearn",
     "xgboost": "autolog.integrations.xgboost:xgboost",
     "lightgbm": "autolog.integrations.lightgbm:lightgbm",
+    "keras_tuner": "autolog.integrations.keras_tuner:keras_tuner",
+    "optuna": "autolog.integrations.optuna:optuna",
     "torch": "autolog.integrations.torch:torch",
     "keras": "autolog.integrations.keras:keras",
     "tensorflow": "autolog.integrations.tensorflow:tensorflow",
