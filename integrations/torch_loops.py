@@ -14,10 +14,12 @@ import torch
 from autolog.attribution import attribute_model
 from autolog.guard import guard
 from autolog.integrations import torch_params
-from autolog.integrations.torch_losses import parameters_of
+from autolog.integrations.torch_losses import original_code, parameters_of, watch_own_loss
+from autolog.integrations.torch_means import Means
 from autolog.integrations.torch_optimizers import birth_of
+from autolog.integrations.torch_origins import Origin
 from autolog.integrations.torch_passes import Pass, name_split
-from autolog.integrations.torch_series import Means, name_loss
+from autolog.integrations.torch_sources import name_loss
 from autolog.integrations.torch_threads import Place, Seen, local
 from autolog.integrations.torch_values import DeviceValues
 from autolog.loops import Loop
@@ -125,12 +127,12 @@ class TorchLoop(Loop):
         steps = one.steps
         number = steps.number
         steps.number = number + 1
-        if steps is self.optimizers[0]:
-            self.steps += 1
         if one.current is not self._pass:
             self._begin_epoch(one.current)
         elif self._evaluation.sums:
             self._log_evaluation(number if self.epochs else None)
+        if steps is self.optimizers[0]:
+            self.steps += 1
         moment = int(one.time * 1000)
         if one.backwards:
             rows = 0 if one.current is None else one.current.take(one.batches, len(one.backwards))
@@ -259,8 +261,7 @@ class TorchLoop(Loop):
         if known is None:
             return
         self.flush()
-        shape = getattr(args[0], "shape", None) if args else None
-        rows = int(shape[0]) if shape else 1
+        rows = next((len(one) for one in (*args, *kwargs.values()) if isinstance(one, torch.Tensor) and one.dim()), 1)
         given = dict(zip(parameters_of(function), args, strict=False)) | kwargs
         share = 1 / rows if given.get("reduction") == "sum" else 1.0
         self._split = self._find_split(args)
@@ -323,22 +324,38 @@ class TorchLoop(Loop):
             attribute_model(model, self.run)
             if len(self.models) == 1:
                 self._trains_in_evaluation_mode = not model.training
+        origins: list[Origin] = []
         with guard("naming the losses of a training loop"):
-            self._name_losses(seen, frame)
+            origins = self._name_losses(seen)
         with guard("recording what a training loop trains"):
             torch_params.log_training(
-                self.run, optimizer, model if is_new else None, self.functions, seen, frame, number, name
+                self.run, optimizer, model if is_new else None, origins, seen, frame, number, name
             )
         return steps
 
-    def _name_losses(self, seen: Seen, frame: FrameType | None) -> None:
-        is_several = self._is_several or len({place for place, _, _ in seen.backwards}) > 1
-        for place, _, reference in seen.backwards:
-            loss = reference()
+    def _name_losses(self, seen: Seen) -> list[Origin]:
+        """Name the losses of an optimizer's first step in the loop, and return what they have come from."""
+        places = list(dict.fromkeys(place for place, _, _ in seen.backwards))
+        is_several = self._is_several or len(places) > 1
+        origins = [seen.origins.get(place) or Origin(name_loss(place, None)) for place in places]
+        for place, origin in zip(places, origins, strict=True):
             if place not in self.losses:
-                name = (name_loss(place, loss) if is_several or self.losses else None) or "loss"
-                self.losses[place] = self._unique(name), torch_params.is_divided(loss)
-            self.functions.update(torch_params.find_functions(self.losses[place][0], place, loss, seen.losses, frame))
+                name = (origin.name if is_several or self.losses else None) or "loss"
+                self.losses[place] = self._unique(name), origin.is_divided
+            self._know_functions(origin, self.losses[place][0])
+        return origins
+
+    def _know_functions(self, origin: Origin, name: str) -> None:
+        """Note which functions compute a loss: what they return for other data belongs beside it.
+
+        Where neither is known that has returned it, those that have computed anything on the way, by their own names.
+        """
+        if origin.call is not None:
+            self.functions[origin.call.function.__code__] = name, 0
+        elif origin.own is not None and watch_own_loss(origin.own[0]):
+            self.functions[original_code(origin.own[0])] = name, origin.own[1]
+        else:
+            self.functions.update({call.function.__code__: (call.function.__name__, 0) for call in origin.parts})
 
     def end_if_gone(self) -> None:
         """End the loop where neither what it trains nor what trains it is there any more."""

@@ -15,6 +15,8 @@ from autolog.values import is_plain
 _generations: Final = itertools.count(1)
 # Grows with every optimizer that is made, and with what else makes it worth looking closely again.
 generation: Final = [0]
+# The same of the latest optimizer.
+latest_birth: Final = [0]
 # By the ids of optimizers, as in ``attribution``: when each was made, and the module whose parameters it was given.
 _made: Final[dict[int, tuple[weakref.ref[Any], int, weakref.ref[Any] | None]]] = {}
 _schedulers: Final[dict[int, list[weakref.ref[Any]]]] = {}
@@ -29,7 +31,7 @@ def note_optimizer(_: None, args: tuple[Any, ...], kwargs: dict[str, Any]) -> No
         # Of model.parameters() this is the model: the generator is used up in a moment.
         owner = params.gi_frame.f_locals.get("self")
         module = weakref.ref(owner) if isinstance(owner, torch.nn.Module) else None
-    generation[0] = birth = next_generation()
+    generation[0] = latest_birth[0] = birth = next_generation()
     _schedulers.pop(key, None)
     _made[key] = weakref.ref(optimizer, lambda reference: _forget(key, reference)), birth, module
 

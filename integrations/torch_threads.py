@@ -45,6 +45,9 @@ class Seen:
     # The latest calls of loss functions, while it is not known which of them is the one that is trained for.
     losses: list[LossCall] = field(default_factory=list)
     settled_at: int = -1
+    # What losses have come from, by where their backward passes begin; and the optimizer since which that holds.
+    origins: dict[Place, Any] = field(default_factory=dict)
+    origins_since: int = -1
     # Norms of gradients, as what clips them has returned them.
     norms: list[Any] = field(default_factory=list)
     clipping: dict[str, Any] = field(default_factory=dict)
