@@ -13,16 +13,15 @@ import torch
 
 from autolog.callers import users_frame
 from autolog.guard import guard, report
-from autolog.integrations.torch_loops import OptimizerSteps, Step, TorchLoop
+from autolog.integrations.torch_loops import OptimizerSteps, TorchLoop
 from autolog.integrations.torch_models import find_model
-from autolog.integrations.torch_optimizers import generation, learning_rate, living_optimizers
+from autolog.integrations.torch_optimizers import generation, learning_rate, living_optimizers, unsettled
 from autolog.integrations.torch_threads import Seen, local
 from autolog.run import active_runs
 from autolog.training import current_training
 
 logger = logging.getLogger("autolog")
 
-_is_compiling: Final = torch.compiler.is_compiling
 _now: Final = time.time
 _runs: Final = active_runs.get
 
@@ -65,7 +64,7 @@ def note_step(optimizer: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> 
             ):
                 rate = args[0].param_groups[0]["lr"]
                 batches = iterator._num_yielded  # noqa: SLF001  counted by PyTorch anyway
-                loop.waiting.append(Step(steps, now, seen.backwards, seen.norms, rate, batches, seen.current, False))
+                loop.waiting.append((steps, now, seen.backwards, seen.norms, rate, batches, seen.current, False))
                 if seen.backwards:
                     seen.backwards = []
                 if seen.norms:
@@ -93,11 +92,12 @@ def _note_step(optimizer: Any, args: tuple[Any, ...], kwargs: dict[str, Any], se
     if seen.iterator is None or seen.iterator() is None:
         seen.find_pass(loop.training_pass)
     seen.settled_at = generation[0]
+    unsettled.clear()
     iterator = None if seen.iterator is None else seen.iterator()
     closure = args[1] if len(args) > 1 else kwargs.get("closure")
     rates = tuple(learning_rate(group) for group in optimizer.param_groups)
     loop.take(
-        Step(
+        (
             steps,
             _now(),
             backwards,
