@@ -87,21 +87,21 @@ def scale_loss(result: Any, args: tuple[Any, ...], _: dict[str, Any]) -> None:
 
 
 @tensorflow.listen("keras.src.losses.loss:Loss.__call__")
-def compute_loss(_: Any, args: tuple[Any, ...], __: dict[str, Any]) -> None:
+def compute_loss(result: Any, args: tuple[Any, ...], _: dict[str, Any]) -> None:
     """Note which loss the loop computes."""
     if current_training() is None:
         from autolog.integrations.tensorflow_steps import note_loss
 
-        note_loss(args[0])
+        note_loss(args[0], result)
 
 
 def _listen_to_function(module: str, name: str) -> None:
     @tensorflow.listen(f"{module}:{name}")
-    def compute_loss(_: Any, __: tuple[Any, ...], ___: dict[str, Any]) -> None:
+    def compute_loss(result: Any, _: tuple[Any, ...], __: dict[str, Any]) -> None:
         if current_training() is None:
             from autolog.integrations.tensorflow_steps import note_loss
 
-            note_loss(name.removesuffix("_v2"))
+            note_loss(name.removesuffix("_v2"), result)
 
 
 for _name in _KERAS_LOSSES:
