@@ -17,7 +17,7 @@ from __future__ import annotations
 import sys
 import time
 import weakref
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from autolog.attribution import run_of_model
@@ -27,6 +27,9 @@ from autolog.lifecycle import begin_run, inherited_run
 from autolog.run import ActiveRun, activate, active_runs, deactivate, enclosing_run
 
 CONTINUED_TAG: Final = "autolog.continued_from"
+
+# Told of every loop that begins: what was written for it before waits for that.
+observers: Final[list[Callable[[Loop], None]]] = []
 
 
 class Loop:
@@ -60,6 +63,9 @@ class Loop:
         self._stack = active_runs.get()
         _latest[:] = [self]
         _loops[self.run.run_id] = self
+        for observer in observers:
+            with guard("observing a training loop"):
+                observer(self)
 
     @property
     def is_over(self) -> bool:

@@ -17,6 +17,7 @@ INTEGRATIONS: dict[str, str] = {
     "sklearn": "autolog.integrations.sklearn:sklearn",
     "xgboost": "autolog.integrations.xgboost:xgboost",
     "lightgbm": "autolog.integrations.lightgbm:lightgbm",
+    "tensorboard": "autolog.integrations.tensorboard:tensorboard",
     "tensorflow": "autolog.integrations.tensorflow:tensorflow",
     "loaders": "autolog.integrations.loaders:loaders",
 }
