@@ -6,6 +6,7 @@ its pictures encoded and its histograms counted, by the writer itself and once. 
 
 from __future__ import annotations
 
+import functools
 import os
 from typing import Any, Final
 
@@ -17,53 +18,56 @@ _TORCH: Final = "torch.utils.tensorboard.writer"
 _X: Final = "tensorboardX.writer"
 
 
+@functools.cache
+def _events() -> Any:
+    # An import statement that finds the module there takes as long as all that is done with a scalar.
+    from autolog.integrations import tensorboard_events
+
+    return tensorboard_events
+
+
+@functools.cache
+def _summaries() -> Any:
+    from autolog.integrations import tensorboard_summaries
+
+    return tensorboard_summaries
+
+
 @tensorboard.listen(f"{_TORCH}:FileWriter.add_event", f"{_X}:FileWriter.add_event")
 def add_event(_: Any, args: tuple[Any, ...], __: dict[str, Any]) -> None:
     """Record an event: a scalar, a picture, a histogram, a text."""
-    from autolog.integrations.tensorboard_events import note_event
-
-    note_event(args[0], args[1])
+    _events().note_event(args[0], args[1])
 
 
 @tensorboard.listen(f"{_TORCH}:SummaryWriter.add_scalars", before=True)
 def add_scalars(_: Any, args: tuple[Any, ...], __: dict[str, Any]) -> None:
     """Note that each of several scalars is to have a file of its own, under the tag that they have in common."""
-    from autolog.integrations.tensorboard_events import note_series
-
     writer, tag, scalars = args[:3]
     folder = writer._get_file_writer().get_logdir()  # noqa: SLF001  as the method itself does
-    note_series({f"{folder}/{tag.replace('/', '_')}_{name}": name for name in scalars})
+    _events().note_series({f"{folder}/{tag.replace('/', '_')}_{name}": name for name in scalars})
 
 
 @tensorboard.listen(f"{_X}:SummaryWriter.add_scalars", before=True)
 def add_scalars_to_folders(_: Any, args: tuple[Any, ...], __: dict[str, Any]) -> None:
     """Note the same of tensorboardX, which has other names for the files."""
-    from autolog.integrations.tensorboard_events import note_series
-
     writer, tag, scalars = args[:3]
     folder = str(writer._get_file_writer().get_logdir())  # noqa: SLF001  as the method itself does
-    note_series({os.path.join(folder, tag, name): name for name in scalars})  # noqa: PTH118  it is to be that text
+    _events().note_series({os.path.join(folder, tag, name): name for name in scalars})  # noqa: PTH118  it is to be that text
 
 
 @tensorboard.listen(f"{_TORCH}:SummaryWriter.add_hparams", f"{_X}:SummaryWriter.add_hparams")
 def add_hparams(_: Any, args: tuple[Any, ...], __: dict[str, Any]) -> None:
     """Record hyperparameters; the metrics that are given with them come as scalars."""
-    from autolog.integrations.tensorboard_events import note_hyperparameters
-
-    note_hyperparameters(args[1])
+    _events().note_hyperparameters(args[1])
 
 
 @tensorboard.listen("tensorflow.python.ops.gen_summary_ops:write_summary")
 def write_summary(_: Any, args: tuple[Any, ...], __: dict[str, Any]) -> None:
     """Record what ``tf.summary`` writes, where that is eager."""
-    from autolog.integrations.tensorboard_summaries import note_summary
-
-    note_summary(*args[1:5])
+    _summaries().note_summary(*args[1:5])
 
 
 @tensorboard.listen("tensorflow.python.ops.summary_ops_v2:create_file_writer_v2")
 def create_file_writer(result: Any, args: tuple[Any, ...], _: dict[str, Any]) -> None:
     """Note the folder that a writer of ``tf.summary`` writes to."""
-    from autolog.integrations.tensorboard_summaries import note_writer
-
-    note_writer(result, args[0])
+    _summaries().note_writer(result, args[0])

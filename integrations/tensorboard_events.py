@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -13,6 +14,9 @@ from autolog.run import ActiveRun
 
 _KINDS_OF_IMAGES: Final = {b"\x89PNG": ".png", b"GIF8": ".gif", b"\xff\xd8\xff": ".jpg"}
 _TEXT_SUFFIX: Final = "/text_summary"
+
+# Seconds that an event may be away from the present.
+_NOW: Final = 0.1
 
 # By the folders of files that hold one scalar of several under a tag: which one it is.
 _series: Final[dict[str, str]] = {}
@@ -46,32 +50,33 @@ def note_event(writer: Any, event: Any) -> None:
         event: TensorBoard's message, which is not kept longer than that.
     """
     run = find_run()
-    folder = str(writer.get_logdir())
+    folder = writer.get_logdir()
     if run is None:
         hold(functools.partial(_record, folder=folder, event=event), event.ByteSize())
     else:
         _record(run, folder, event)
 
 
-def _record(run: ActiveRun, folder: str, event: Any) -> None:
+def _record(run: ActiveRun, folder: Any, event: Any) -> None:
     for value in event.summary.value:
-        kind = value.WhichOneof("value")
-        tag = value.tag
+        number = value.simple_value
+        # What is asked most is asked first: of a number that is not zero it is known that it is there.
+        kind = "simple_value" if number else value.WhichOneof("value")
         if kind == "simple_value":
-            _log(run, folder, event, tag, value.simple_value)
+            _log(run, folder, event, value.tag, number)
         elif kind == "image":
             content = value.image.encoded_image_string
             suffix = next((end for start, end in _KINDS_OF_IMAGES.items() if content.startswith(start)), ".bin")
-            store(run, "images", tags_of(run).name(folder, tag), event.step, suffix, content)
+            store(run, "images", tags_of(run).name(folder, value.tag), event.step, suffix, content)
         elif kind == "histo":
             histogram = value.histo
             edges = [histogram.min, *histogram.bucket_limit]
-            store_histogram(run, tags_of(run).name(folder, tag), event.step, edges, list(histogram.bucket))
+            store_histogram(run, tags_of(run).name(folder, value.tag), event.step, edges, list(histogram.bucket))
         elif kind == "tensor":
             _record_tensor(run, folder, event, value)
 
 
-def _record_tensor(run: ActiveRun, folder: str, event: Any, value: Any) -> None:
+def _record_tensor(run: ActiveRun, folder: Any, event: Any, value: Any) -> None:
     plugin = value.metadata.plugin_data.plugin_name
     if plugin == "text":
         name = tags_of(run).name(folder, value.tag.removesuffix(_TEXT_SUFFIX))
@@ -82,10 +87,13 @@ def _record_tensor(run: ActiveRun, folder: str, event: Any, value: Any) -> None:
             _log(run, folder, event, value.tag, numbers[0])
 
 
-def _log(run: ActiveRun, folder: str, event: Any, tag: str, value: float) -> None:
-    if _series and folder in _series:
-        tag = f"{tag}/{_series[folder]}"
-    run.log_metric(tags_of(run).name(folder, tag), value, event.step, int(event.wall_time * 1000))
+def _log(run: ActiveRun, folder: Any, event: Any, tag: str, value: float) -> None:
+    if _series and str(folder) in _series:
+        tag = f"{tag}/{_series[str(folder)]}"
+    moment = event.wall_time
+    # A time of the user's own is told; to say which time it is anyway takes as long as all the rest.
+    timestamp = None if -_NOW < moment - time.time() < _NOW else int(moment * 1000)
+    run.log_metric(tags_of(run).name(folder, tag), value, event.step, timestamp)
 
 
 def store_histogram(run: ActiveRun, name: str, step: int, edges: Sequence[float], counts: Sequence[float]) -> None:
