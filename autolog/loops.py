@@ -19,7 +19,7 @@ import sys
 import threading
 import time
 import weakref
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from autolog import tracking
@@ -34,6 +34,9 @@ LONGEST_WAIT: Final = 0.01
 _LOOK_EVERY: Final = 0.1
 
 CONTINUED_TAG: Final = "autolog.continued_from"
+
+# Told of every loop that begins: what was written for it before waits for that.
+observers: Final[list[Callable[[Loop], None]]] = []
 
 
 class Loop:
@@ -72,7 +75,13 @@ class Loop:
         self.stack = active_runs.get()
         _latest[:] = [self]
         _loops[self.run.run_id] = self
+<<<<<<< HEAD
+        for observer in observers:
+            with guard("observing a training loop"):
+                observer(self)
+=======
         _watch()
+>>>>>>> main
 
     @property
     def is_over(self) -> bool:

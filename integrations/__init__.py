@@ -22,6 +22,7 @@ INTEGRATIONS: dict[str, str] = {
     "torch": "autolog.integrations.torch:torch",
     "keras": "autolog.integrations.keras:keras",
     "tensorflow": "autolog.integrations.tensorflow:tensorflow",
+    "tensorboard": "autolog.integrations.tensorboard:tensorboard",
     "lightning": "autolog.integrations.lightning:lightning",
     "loaders": "autolog.integrations.loaders:loaders",
 }
