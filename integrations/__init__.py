@@ -18,6 +18,7 @@ INTEGRATIONS: dict[str, str] = {
     "xgboost": "autolog.integrations.xgboost:xgboost",
     "lightgbm": "autolog.integrations.lightgbm:lightgbm",
     "torch": "autolog.integrations.torch:torch",
+    "transformers": "autolog.integrations.transformers:transformers",
     "lightning": "autolog.integrations.lightning:lightning",
     "loaders": "autolog.integrations.loaders:loaders",
 }
