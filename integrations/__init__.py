@@ -17,8 +17,12 @@ INTEGRATIONS: dict[str, str] = {
     "sklearn": "autolog.integrations.sklearn:sklearn",
     "xgboost": "autolog.integrations.xgboost:xgboost",
     "lightgbm": "autolog.integrations.lightgbm:lightgbm",
+    "keras_tuner": "autolog.integrations.keras_tuner:keras_tuner",
+    "optuna": "autolog.integrations.optuna:optuna",
     "torch": "autolog.integrations.torch:torch",
     "transformers": "autolog.integrations.transformers:transformers",
+    "keras": "autolog.integrations.keras:keras",
+    "tensorflow": "autolog.integrations.tensorflow:tensorflow",
     "lightning": "autolog.integrations.lightning:lightning",
     "loaders": "autolog.integrations.loaders:loaders",
 }
