@@ -86,6 +86,10 @@ class Loop:
             self.stack = stack
         return False
 
+    def touch(self) -> None:
+        """Note that a step has been done just now."""
+        self.last_step = time.time()
+
     def record(self, step: Any) -> None:
         """Record a step; an integration whose steps wait says here what that means."""
 

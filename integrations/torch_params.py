@@ -60,10 +60,8 @@ def log_training(
         params |= {key: value for key, value in seen.clipping.items() if value is not None}
         seen.clipping = {}
         with guard("describing the state of PyTorch"):
-            params |= _describe_process()
-        if run.tracking.settings.log_datasets:
             params |= describe_process()
-        if loop.run.tracking.settings.log_datasets and seen.current is not None:
+        if run.tracking.settings.log_datasets:
             with guard("describing a data set"):
                 _log_data(run, seen, frame)
     else:
