@@ -12,7 +12,7 @@ from autolog.guard import guard
 from autolog.hooks import Call, Hook, Integration
 from autolog.training import silence
 
-transformers: Final = Integration("transformers", requires="transformers>=4.45")
+transformers: Final = Integration("transformers", requires="transformers>=4.41")
 
 
 @transformers.around("transformers.trainer:Trainer.train", within=True)
