@@ -1,6 +1,6 @@
 """Lightning: a module on handwritten digits that stops early, keeps its best checkpoint, and is tested, in one run."""
 
-import lightning as L
+import lightning
 import torch
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
 from sklearn.datasets import load_digits
@@ -11,24 +11,25 @@ import autolog
 autolog.enable(experiment="digits with Lightning")
 
 
-class Digits(L.LightningModule):
+class Digits(lightning.LightningModule):
     def __init__(self, width=32, lr=0.01):
         super().__init__()
         self.save_hyperparameters()
+        self.lr = lr
         self.layers = torch.nn.Sequential(
             torch.nn.Linear(64, width), torch.nn.ReLU(), torch.nn.Dropout(0.2), torch.nn.Linear(width, 10)
         )
 
-    def training_step(self, batch, batch_idx):
+    def training_step(self, batch):
         loss, _ = self.judge(batch)
         self.log("train_loss", loss, on_step=True, on_epoch=True)
         return loss
 
-    def validation_step(self, batch, batch_idx):
+    def validation_step(self, batch):
         loss, accuracy = self.judge(batch)
         self.log_dict({"val_loss": loss, "val_accuracy": accuracy})
 
-    def test_step(self, batch, batch_idx):
+    def test_step(self, batch):
         loss, accuracy = self.judge(batch)
         self.log_dict({"test_loss": loss, "test_accuracy": accuracy})
 
@@ -39,15 +40,15 @@ class Digits(L.LightningModule):
         return torch.nn.functional.cross_entropy(guesses, digits), accuracy
 
     def configure_optimizers(self):
-        return torch.optim.AdamW(self.parameters(), lr=self.hparams.lr)
+        return torch.optim.AdamW(self.parameters(), lr=self.lr)
 
 
-L.seed_everything(7)
+lightning.seed_everything(7)
 X, y = load_digits(return_X_y=True)
 digits = TensorDataset(torch.tensor(X, dtype=torch.float32) / 16, torch.tensor(y))
 train, validation, test = random_split(digits, [0.7, 0.15, 0.15])
 
-trainer = L.Trainer(
+trainer = lightning.Trainer(
     max_epochs=30,
     accelerator="cpu",
     logger=False,
