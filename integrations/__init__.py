@@ -20,6 +20,9 @@ INTEGRATIONS: dict[str, str] = {
     "keras_tuner": "autolog.integrations.keras_tuner:keras_tuner",
     "optuna": "autolog.integrations.optuna:optuna",
     "torch": "autolog.integrations.torch:torch",
+    "keras": "autolog.integrations.keras:keras",
+    "tensorflow": "autolog.integrations.tensorflow:tensorflow",
+    "lightning": "autolog.integrations.lightning:lightning",
     "loaders": "autolog.integrations.loaders:loaders",
 }
 

@@ -24,6 +24,7 @@ def note_file(_: None, args: tuple[Any, ...], __: dict[str, Any]) -> None:
         target = getattr(target, "name", None)
         if not isinstance(target, str):
             return
+    loop.flush()
     path = Path(target).absolute()
     loop.checkpoints = [
         *loop.checkpoints[1 - _MOST_CHECKPOINTS :],

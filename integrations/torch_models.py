@@ -107,7 +107,7 @@ def summarize(model: Any, inputs: list[str] | None = None) -> str:
 
     Args:
         model: a module.
-        inputs: the dtypes and shapes of a batch, if they are known.
+        inputs: the dtypes and shapes of what the loss is computed from, if they are known.
     """
     rows = [("Layer", "Class", "Parameters", "Count")]
     for number, (name, module) in enumerate(Module.named_modules(model)):
@@ -132,7 +132,7 @@ def summarize(model: Any, inputs: list[str] | None = None) -> str:
     described = describe_model(model)
     lines += ["", f"Parameters: {described['total_params']:,}, of which trained: {described['trainable_params']:,}"]
     if inputs:
-        lines.append(f"Batch: {'; '.join(inputs)}")
+        lines.append(f"Loss of: {', '.join(inputs)}")
     return "\n".join(lines) + "\n"
 
 

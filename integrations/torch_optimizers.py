@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from types import GeneratorType
 from typing import Any, Final
 
@@ -12,11 +12,12 @@ import torch
 
 from autolog.values import is_plain
 
-_births: Final = itertools.count(1)
+_generations: Final = itertools.count(1)
+# Grows with every optimizer that is made, and with what else makes it worth looking closely again.
+generation: Final = [0]
 # By the ids of optimizers, as in ``attribution``: when each was made, and the module whose parameters it was given.
 _made: Final[dict[int, tuple[weakref.ref[Any], int, weakref.ref[Any] | None]]] = {}
 _schedulers: Final[dict[int, list[weakref.ref[Any]]]] = {}
-_latest: Final = [0]
 
 
 def note_optimizer(_: None, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
@@ -28,7 +29,7 @@ def note_optimizer(_: None, args: tuple[Any, ...], kwargs: dict[str, Any]) -> No
         # Of model.parameters() this is the model: the generator is used up in a moment.
         owner = params.gi_frame.f_locals.get("self")
         module = weakref.ref(owner) if isinstance(owner, torch.nn.Module) else None
-    _latest[0] = birth = next(_births)
+    generation[0] = birth = next_generation()
     _schedulers.pop(key, None)
     _made[key] = weakref.ref(optimizer, lambda reference: _forget(key, reference)), birth, module
 
@@ -45,9 +46,9 @@ def _forget(key: int, reference: weakref.ref[Any]) -> None:
         _schedulers.pop(key, None)
 
 
-def latest_birth() -> int:
-    """Return a number that grows with every optimizer that is made."""
-    return _latest[0]
+def next_generation() -> int:
+    """Return a number that is greater than all that were returned before."""
+    return next(_generations)
 
 
 def birth_of(optimizer: Any) -> int:
@@ -94,10 +95,10 @@ def describe_optimizer(optimizer: Any) -> dict[str, Any]:
     return described
 
 
-def describe_schedulers(optimizer: Any) -> dict[str, Any]:
+def describe_schedulers(schedulers: Sequence[Any]) -> dict[str, Any]:
     """Return the classes and settings of an optimizer's schedulers, such as ``scheduler_name``, ``scheduler_gamma``."""
     described: dict[str, Any] = {}
-    for number, scheduler in enumerate(schedulers_of(optimizer), start=1):
+    for number, scheduler in enumerate(schedulers, start=1):
         prefix = "scheduler" if number == 1 else f"scheduler_{number}"
         described[f"{prefix}_name"] = type(scheduler).__name__
         parts = getattr(scheduler, "_schedulers", None)

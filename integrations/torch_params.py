@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 
@@ -15,20 +15,18 @@ from autolog.guard import guard
 from autolog.integrations.sklearn_params import describe_values, log_params
 from autolog.integrations.torch_losses import original_code, watch_own_loss
 from autolog.integrations.torch_models import describe_model, is_compiled, summarize
-from autolog.integrations.torch_optimizers import describe_optimizer, describe_schedulers
+from autolog.integrations.torch_optimizers import describe_optimizer, describe_schedulers, schedulers_of
 from autolog.integrations.torch_series import frame_of, name_loss
 from autolog.integrations.torch_sources import find_own_function
 from autolog.integrations.torch_threads import LossCall, Place, Seen
-
-if TYPE_CHECKING:
-    from autolog.integrations.torch_loops import TorchLoop
-    from autolog.integrations.torch_passes import Pass
+from autolog.run import ActiveRun
 
 
 def log_training(
-    loop: TorchLoop,
+    run: ActiveRun,
     optimizer: Any,
     model: Any,
+    functions: Iterable[Any],
     seen: Seen,
     frame: FrameType | None,
     number: int,
@@ -37,35 +35,38 @@ def log_training(
     """Log what an optimizer trains, and how.
 
     Args:
-        loop: that it trains in.
+        run: to log to.
         optimizer: which has just done its first step.
         model: what it trains; None where that is not known, or was logged before.
+        functions: the code of those that compute losses.
         seen: what the thread has seen before the step.
         frame: of the user's own code.
         number: 1 for the first optimizer of the loop.
         name: of the optimizer; what belongs to the second and further ones begins with it.
     """
-    params = describe_optimizer(optimizer) | describe_schedulers(optimizer)
+    params = describe_optimizer(optimizer) | describe_schedulers(schedulers_of(optimizer))
     if model is not None:
         with guard("describing a model"):
             params |= describe_model(model)
             if is_compiled(model, frame):
                 params["torch_compile"] = True
-            _log_summary(loop, model, seen.current)
+            _log_summary(run, model, seen, number)
     if number == 1:
-        for describe in (_describe_losses, _describe_loader, _describe_precision):
+        with guard("describing losses"):
+            params |= _describe_losses(functions, seen)
+        for describe in (_describe_loader, _describe_precision):
             with guard("describing a training loop"):
-                params |= describe(loop, seen)
+                params |= describe(seen)
         params |= {key: value for key, value in seen.clipping.items() if value is not None}
         seen.clipping = {}
         with guard("describing the state of PyTorch"):
-            params |= _describe_process()
-        if loop.run.tracking.settings.log_datasets and seen.current is not None:
+            params |= describe_process()
+        if run.tracking.settings.log_datasets:
             with guard("describing a data set"):
-                _log_data(loop, seen.current, frame)
+                _log_data(run, seen, frame)
     else:
         params = {f"{name}.{key}": value for key, value in params.items()}
-    log_params(loop.run, "torch", describe_values(params))
+    log_params(run, "torch", describe_values(params))
 
 
 def name_optimizer(optimizer: Any, frame: FrameType | None) -> str | None:
@@ -116,7 +117,7 @@ def _is_made_of(loss: Any, part: Any) -> bool:
     return any(node is part.grad_fn for node, _ in loss.grad_fn.next_functions)
 
 
-def _describe_losses(loop: TorchLoop, seen: Seen) -> dict[str, Any]:
+def _describe_losses(functions: Iterable[Any], seen: Seen) -> dict[str, Any]:
     described: dict[str, Any] = {}
     counts: dict[Place, int] = {}
     for place, _, _ in seen.backwards:
@@ -125,10 +126,11 @@ def _describe_losses(loop: TorchLoop, seen: Seen) -> dict[str, Any]:
         described["gradient_accumulation_steps"] = most
     calls = {call.function.__code__: call for call in seen.losses}
     names = []
-    for code in loop.functions:
+    codes = list(functions)
+    for code in codes:
         call = calls.get(code)
         names.append(code.co_name if call is None else call.module or call.function.__name__)
-        if call is not None and len(loop.functions) == 1:
+        if call is not None and len(codes) == 1:
             described |= {f"loss_{name}": value for name, value in call.settings.items()}
     if names:
         described["loss_function"] = ", ".join(dict.fromkeys(names))
@@ -138,10 +140,13 @@ def _describe_losses(loop: TorchLoop, seen: Seen) -> dict[str, Any]:
 # -- data --------------------------------------------------------------------------------------------------------------
 
 
-def _describe_loader(_: TorchLoop, seen: Seen) -> dict[str, Any]:
+def _describe_loader(seen: Seen) -> dict[str, Any]:
     loader = None if seen.current is None else seen.current.loader()
-    if loader is None:
-        return {}
+    return {} if loader is None else describe_loader(loader)
+
+
+def describe_loader(loader: Any) -> dict[str, Any]:
+    """Return the settings of a ``DataLoader``, and the class and length of what it loads."""
     sampler = getattr(loader, "sampler", None)
     described = {
         "batch_size": getattr(loader, "batch_size", None),
@@ -162,14 +167,14 @@ def _length(dataset: Any) -> int | None:
     return len(dataset)
 
 
-def _log_data(loop: TorchLoop, current: Pass, frame: FrameType | None) -> None:
-    loader = current.loader()
+def _log_data(run: ActiveRun, seen: Seen, frame: FrameType | None) -> None:
+    loader = None if seen.current is None else seen.current.loader()
     if loader is None:
         return
     dataset = loader.dataset
     name = (name_of(dataset, frame) or name_of(loader, frame)) if frame is not None else None
-    described = describe_dataset(dataset, name or "dataset", current.first_batch or [])
-    loop.run.log_inputs([DatasetInput(dataset=described, tags=(InputTag("mlflow.data.context", "train"),))])
+    described = describe_dataset(dataset, name or "dataset", seen.losses[-1].inputs if seen.losses else [])
+    run.log_inputs([DatasetInput(dataset=described, tags=(InputTag("mlflow.data.context", "train"),))])
 
 
 def describe_dataset(dataset: Any, name: str, batch: list[str]) -> Dataset:
@@ -192,7 +197,7 @@ def describe_dataset(dataset: Any, name: str, batch: list[str]) -> Dataset:
 # -- surroundings ------------------------------------------------------------------------------------------------------
 
 
-def _describe_precision(_: TorchLoop, seen: Seen) -> dict[str, Any]:
+def _describe_precision(seen: Seen) -> dict[str, Any]:
     described: dict[str, Any] = {}
     dtype = next((call.autocast for call in seen.losses if call.autocast), None)
     if dtype is not None:
@@ -202,7 +207,8 @@ def _describe_precision(_: TorchLoop, seen: Seen) -> dict[str, Any]:
     return described
 
 
-def _describe_process() -> dict[str, Any]:
+def describe_process() -> dict[str, Any]:
+    """Return what decides of the results of the whole process: its seed, its determinism, who else trains."""
     described: dict[str, Any] = {
         "seed": torch.initial_seed(),
         "deterministic_algorithms": torch.are_deterministic_algorithms_enabled(),
@@ -222,7 +228,6 @@ def _describe_process() -> dict[str, Any]:
     return described
 
 
-def _log_summary(loop: TorchLoop, model: Any, current: Pass | None) -> None:
-    number = len(loop.models)
+def _log_summary(run: ActiveRun, model: Any, seen: Seen, number: int) -> None:
     name = "model_summary.txt" if number == 1 else f"model_summary_{number}.txt"
-    loop.run.log_content(name, summarize(model, None if current is None else current.first_batch).encode())
+    run.log_content(name, summarize(model, seen.losses[-1].inputs if seen.losses else None).encode())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import sys
 import weakref
@@ -31,21 +32,55 @@ class Pass:
 
     Args:
         loader: what is passed over.
-        iterator: known by its identity only.
+        iterator: PyTorch's, which counts the batches that it has given.
     """
 
-    __slots__ = ("batches", "epoch", "first_batch", "is_evaluation", "iterator_id", "loader", "rows", "split")
+    __slots__ = ("_ahead", "_rows", "_total", "epoch", "is_evaluation", "iterator", "loader", "split", "taken")
 
     def __init__(self, loader: Any, iterator: Any) -> None:
         self.loader: weakref.ref[Any] = weakref.ref(loader)
-        self.iterator_id = id(iterator)
-        self.batches = 0
-        # Since the last step of an optimizer, and of an evaluation since the last loss.
-        self.rows = 0
-        self.first_batch: list[str] | None = None
+        # With it the workers would be kept.
+        self.iterator: weakref.ref[Any] = weakref.ref(iterator)
+        self.taken = 0
         self.is_evaluation = False
         self.epoch: int | None = None
         self.split: str | None = None
+        # It takes the next batch before it gives one.
+        self._ahead = type(loader).__module__.startswith("accelerate.")
+        self._rows, self._total = _rows_of(loader)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nobody takes batches from it any more."""
+        return self.iterator() is None
+
+    def has_new_batches(self) -> bool:
+        """Say whether batches were taken since the last step."""
+        iterator = self.iterator()
+        return iterator is not None and iterator._num_yielded > self.taken  # noqa: SLF001  counted by PyTorch anyway
+
+    def take(self, count: int, backwards: int) -> int:
+        """Return how many rows a step has had, 0 where that is not known.
+
+        Args:
+            count: how many batches the iterator has given.
+            backwards: how many backward passes the step has had.
+        """
+        before = self.taken
+        self.taken = now = before + backwards if self._ahead else count
+        if self._rows is None:
+            return 0
+        return int(max(min(now * self._rows, self._total) - min(before * self._rows, self._total), 0))
+
+
+def _rows_of(loader: Any) -> tuple[int | None, float]:
+    """Return how many rows a batch has, None where that varies, and how many there are in all."""
+    rows = loader.batch_size or getattr(loader.batch_sampler, "batch_size", None)
+    if type(rows) is not int:
+        return None, math.inf
+    if isinstance(loader.dataset, torch.utils.data.IterableDataset) or loader.drop_last:
+        return rows, math.inf
+    return rows, len(loader.sampler)
 
 
 def note_pass(iterator: Any, args: tuple[Any, ...], _: dict[str, Any]) -> None:
@@ -53,38 +88,7 @@ def note_pass(iterator: Any, args: tuple[Any, ...], _: dict[str, Any]) -> None:
     seen = local.seen
     # What is kept of the thread's passes is few: who trains on more loaders than this at once has no epochs.
     seen.passes = [Pass(args[0], iterator), *seen.passes[: _PASSES_KEPT - 1]]
-
-
-def note_batch(batch: Any, args: tuple[Any, ...], _: dict[str, Any]) -> None:
-    """Note a batch: whose it is, and how many rows it has."""
-    seen = local.seen
-    found = seen.current
-    if found is None or found.iterator_id != id(args[0]) or found is not seen.passes[0]:
-        found = next((one for one in seen.passes if one.iterator_id == id(args[0])), None)
-        seen.current = found
-        if found is None:
-            return
-    if not found.batches:
-        found.first_batch = describe_batch(batch)
-        found.is_evaluation = not torch.is_grad_enabled()
-    found.batches += 1
-    found.rows += count_rows(batch)
-
-
-def count_rows(batch: Any) -> int:
-    """Return how many rows a batch has, by its first tensor; 1 where there is none."""
-    for _ in range(_DEEPEST_BATCH):
-        kind = type(batch)
-        if kind is list or kind is tuple:
-            if not batch:
-                return 1
-            batch = batch[0]
-        elif kind is dict or isinstance(batch, Mapping):
-            batch = next(iter(batch.values()), None)
-        else:
-            shape = getattr(batch, "shape", None)
-            return int(shape[0]) if shape else 1
-    return 1
+    seen.iterator = None
 
 
 def describe_batch(batch: Any, depth: int = 0) -> list[str]:

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import threading
 import weakref
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from types import CodeType
-from typing import TYPE_CHECKING, Any, Final
-
-if TYPE_CHECKING:
-    from autolog.integrations.torch_loops import TorchLoop
-    from autolog.integrations.torch_passes import Pass
+from typing import Any, Final
 
 Place = tuple[CodeType, int]
 """Where in the user's code something is called: the code, and the offset of the instruction in it."""
@@ -25,11 +22,20 @@ class LossCall:
     settings: dict[str, Any]
     module: str | None
     autocast: str | None
+    inputs: list[str]
+
+
+class _NoBatches:
+    _num_yielded = 0
+
+
+def _no_iterator() -> Any:
+    return _NoBatches
 
 
 @dataclass(slots=True, eq=False)
 class Seen:
-    """What one thread has seen."""
+    """What one thread has seen, of ``Pass`` and ``TorchLoop`` among it, whose modules build on this one."""
 
     # Of every backward pass since the last step: where, the loss's value (a tensor on another device), and the loss.
     backwards: list[tuple[Place, Any, weakref.ref[Any]]] = field(default_factory=list)
@@ -42,10 +48,27 @@ class Seen:
     # Norms of gradients, as what clips them has returned them.
     norms: list[Any] = field(default_factory=list)
     clipping: dict[str, Any] = field(default_factory=dict)
-    # The latest passes over data, the newest first, and the one that a batch was taken from last.
-    passes: list[Pass] = field(default_factory=list)
-    current: Pass | None = None
-    loop: TorchLoop | None = None
+    # The latest passes over data, the newest first; the one that trains, and what gives its iterator, while it is sure.
+    passes: list[Any] = field(default_factory=list)
+    current: Any = None
+    iterator: Callable[[], Any] | None = _no_iterator
+    loop: Any = None
+
+    def find_pass(self, former: Any) -> None:
+        """Find out which pass over data the present step belongs to.
+
+        Args:
+            former: that of the step before.
+        """
+        active = [one for one in self.passes if not one.is_evaluation and one.has_new_batches()]
+        if former is not None and former in self.passes and not active and not former.is_over:
+            # A further step for the same batch.
+            active = [former]
+        loader = None if former is None else former.loader()
+        of_the_same = [one for one in active if loader is not None and one.loader() is loader]
+        found = of_the_same or active
+        self.current = found[-1] if found else None
+        self.iterator = _no_iterator if self.current is None else self.current.iterator
 
 
 class _Local(threading.local):
