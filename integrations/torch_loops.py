@@ -44,13 +44,12 @@ class OptimizerSteps:
         optimizer: known weakly.
         loop: that it trains in.
         name: in the names of what belongs to it; empty where there is only one.
-        on_gone: called when the optimizer is no longer there.
     """
 
     __slots__ = ("is_quick", "loop", "name", "norm_name", "number", "rate_names", "rates", "reference")
 
-    def __init__(self, optimizer: Any, loop: TorchLoop, name: str, on_gone: Callable[[Any], None]) -> None:
-        self.reference = weakref.ref(optimizer, on_gone)
+    def __init__(self, optimizer: Any, loop: TorchLoop, name: str) -> None:
+        self.reference = weakref.ref(optimizer)
         self.loop = loop
         self.name = name
         suffix = f"_{name}" if name else ""
@@ -306,9 +305,7 @@ class TorchLoop(Loop):
         """Whether other optimizers may still turn out to belong to the loop."""
         return self.steps <= _STEPS_TO_JOIN and self.epochs <= 1
 
-    def add(
-        self, optimizer: Any, model: Any, seen: Seen, frame: FrameType | None, on_gone: Callable[[Any], None]
-    ) -> OptimizerSteps:
+    def add(self, optimizer: Any, model: Any, seen: Seen, frame: FrameType | None) -> OptimizerSteps:
         """Take an optimizer into the loop, and log what it is and what it trains.
 
         Args:
@@ -316,17 +313,17 @@ class TorchLoop(Loop):
             model: what it trains; None where that is not known.
             seen: what the thread has seen before the step.
             frame: of the user's own code.
-            on_gone: called when the optimizer is no longer there.
         """
         number = len(self.optimizers) + 1
         name = ""
         if self._is_several or number > 1:
             name = torch_params.name_optimizer(optimizer, frame) or f"optimizer_{number}"
-        steps = OptimizerSteps(optimizer, self, name, on_gone)
+        steps = OptimizerSteps(optimizer, self, name)
         self.optimizers.append(steps)
         is_new = model is not None and not any(one() is model for one in self.models)
         if is_new:
-            self.models.append(weakref.ref(model, lambda _: self.end_if_gone()))
+            self.models.append(weakref.ref(model))
+            weakref.finalize(model, self.end_if_gone).atexit = False
             attribute_model(model, self.run)
             if len(self.models) == 1:
                 self._trains_in_evaluation_mode = not model.training

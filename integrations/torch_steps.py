@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 import time
+import weakref
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any, Final
@@ -135,16 +136,15 @@ def _begin(optimizer: Any, seen: Seen, former: OptimizerSteps | None) -> Optimiz
             type(optimizer).__name__,
             loop.run.run_id,
         )
-    key = id(optimizer)
-    steps = loop.add(optimizer, model, seen, frame, lambda reference: _forget(key, reference))
-    _steps_of[key] = steps
+    steps = loop.add(optimizer, model, seen, frame)
+    _steps_of[id(optimizer)] = steps
+    weakref.finalize(optimizer, _forget, id(optimizer), steps).atexit = False
     seen.losses = []
     return steps
 
 
-def _forget(key: int, reference: Any) -> None:
-    steps = _steps_of.get(key)
-    if steps is not None and steps.reference is reference:
+def _forget(key: int, steps: OptimizerSteps) -> None:
+    if _steps_of.get(key) is steps:
         del _steps_of[key]
-        with guard("ending a training loop"):
-            steps.loop.end_if_gone()
+    with guard("ending a training loop"):
+        steps.loop.end_if_gone()

@@ -205,7 +205,9 @@ def test_symbolic_traces() -> None:
     graph = torch.fx.symbolic_trace(Scored())
     outputs, targets = torch.randn(2, 3), torch.rand(2, 3)
     torch.testing.assert_close(graph(outputs, targets), Scored()(outputs, targets), rtol=0, atol=0)
-    show([(node.op, str(node.target).split(" at ")[0], len(node.args), dict(node.kwargs)) for node in graph.graph.nodes])
+    show(
+        [(node.op, str(node.target).split(" at ")[0], len(node.args), dict(node.kwargs)) for node in graph.graph.nodes]
+    )
     show(graph.code, copy.deepcopy(graph).code)
 
 

@@ -333,8 +333,13 @@ def test_loaders_give_the_batches_that_they_give(workers: int, start: str | None
     numpy.random.seed(5)
     torch.manual_seed(5)
     loader = DataLoader(
-        Rows(), batch_size=5, shuffle=True, num_workers=workers, multiprocessing_context=start,
-        generator=torch.Generator().manual_seed(6), worker_init_fn=seed_worker,
+        Rows(),
+        batch_size=5,
+        shuffle=True,
+        num_workers=workers,
+        multiprocessing_context=start,
+        generator=torch.Generator().manual_seed(6),
+        worker_init_fn=seed_worker,
     )
     module = network()
     optimizer = torch.optim.SGD(module.parameters(), lr=1e-3)

@@ -140,7 +140,11 @@ def test_a_copy_goes_on_as_the_original(info: Any, how: Callable[[Any], Any]) ->
     train(model, optimizer, inputs, targets, 2)
     second, other = how((model, optimizer))
     assert train(model, optimizer, inputs, targets) == train(second, other, inputs, targets)
-    show(len(pickle.dumps((model, optimizer))), repr(optimizer), [list(vars(one)) for one in (model, optimizer, second, other)])
+    show(
+        len(pickle.dumps((model, optimizer))),
+        repr(optimizer),
+        [list(vars(one)) for one in (model, optimizer, second, other)],
+    )
 
 
 @every_optimizer
