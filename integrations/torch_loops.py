@@ -246,6 +246,17 @@ class TorchLoop(Loop):
     def _log_means(self, means: Means, step: int, rename: Callable[[str], str]) -> None:
         self._values.after(lambda: self.run.log_metrics({rename(name): value for name, value in means.means()}, step))
 
+    def place_scores(self) -> tuple[str, int]:
+        """Return what part of the data a metric that is computed now is of, and the epoch, or else the step."""
+        self.flush()
+        split = self._split if self._evaluation.sums or self.is_evaluating else "train"
+        return split, max((self.epochs or self.steps) - 1, 0)
+
+    def log_score(self, name: str, value: Any) -> None:
+        """Log a metric that was computed by a library, for the part of the data that is evaluated."""
+        split, step = self.place_scores()
+        self._log(f"{split}_{name}", value, step, time.time())
+
     @property
     def is_evaluating(self) -> bool:
         """Whether the model is in evaluation mode, in a loop that trains in the other one."""
