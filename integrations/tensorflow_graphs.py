@@ -16,6 +16,7 @@ from autolog.integrations.tensorflow_gradients import Gradient
 from autolog.integrations.tensorflow_loops import (
     HIDDEN_LOSS,
     Later,
+    begin_loop,
     find_loop,
     is_replica,
 )
@@ -47,15 +48,15 @@ _functions: Final[dict[int, tuple[weakref.ref[Any], Steps]]] = {}
 _untaken: Final[weakref.WeakSet[Any]] = weakref.WeakSet()
 
 
-def note_traced_step(optimizer: Any, model: Any, losses: Sequence[Any], gradient: Gradient | None) -> None:
+def note_traced_step(optimizer: Any, model: Any, gradient: Gradient | None) -> None:
     """Note a step that is being traced, in its graph and in those around that.
 
     Args:
         optimizer: whose it is.
         model: what it trains, or None.
-        losses: what has been computed for it.
         gradient: what has been differentiated for it, or None.
     """
+    losses = gradient.losses if gradient is not None else ()
     target = gradient.target if gradient is not None and not gradient.hidden else None
     # One function of a replica stands for several, of which one counts.
     is_certain = not is_replica()
@@ -98,9 +99,10 @@ def _record(steps: Steps, result: Any) -> None:
         optimizer = one.optimizer()
         if optimizer is None:
             continue
-        loop, part = find_loop(optimizer, one.model(), one.losses, "graph")
-        if loop is None or part is None:
+        found = find_loop(optimizer) or begin_loop(optimizer, one.model(), one.losses, "graph")
+        if found is None:
             continue
+        loop, part = found
         if one.count is None or not part.advance(one.count):
             part.step = _read_step(optimizer)
         value = None if one.place is None else as_scalar(_flatten(result)[one.place])

@@ -15,7 +15,7 @@ from typing import Any, Final
 from autolog.attribution import attribute_model
 from autolog.guard import guard
 from autolog.integrations.sklearn_params import describe_values, log_params
-from autolog.integrations.tensorflow_params import describe_loss, describe_model, describe_optimizer, describe_seed
+from autolog.integrations.tensorflow_params import describe_losses, describe_model, describe_optimizer, describe_seed
 from autolog.integrations.tensorflow_values import as_scalar, deliver, wait_for_values
 from autolog.loops import Loop
 from autolog.run import ActiveRun
@@ -175,7 +175,7 @@ class GradientLoop:
         Args:
             optimizer: Keras'.
             model: what it trains, or None.
-            losses: what has been computed since the step before.
+            losses: what its loss has been computed by.
         """
         part = self._parts[id(optimizer)] = Part(optimizer, len(self._parts) + 1)
         with guard("recording an optimizer"):
@@ -183,8 +183,7 @@ class GradientLoop:
             if len(self._parts) == 1:
                 params.update(describe_model(model, optimizer._trainable_variables))  # noqa: SLF001  there is no other
                 params.update(describe_seed())
-            for loss in losses[:1]:
-                params.update(describe_loss(loss, part.loss_key))
+            params.update(describe_losses(losses, part.loss_key))
             log_params(self.run, "tensorflow", describe_values(params))
         if model is not None:
             attribute_model(model, self.run)
@@ -217,23 +216,28 @@ def current_loop() -> GradientLoop | None:
     return _current.loop
 
 
-def find_loop(
-    optimizer: Any, model: Any, losses: Sequence[Any], mode: str
-) -> tuple[GradientLoop, Part] | tuple[None, None]:
-    """Return the loop that a step belongs to and the optimizer's part in it; it begins with its first.
+def find_loop(optimizer: Any) -> tuple[GradientLoop, Part] | None:
+    """Return the loop that a step of an optimizer belongs to, and its part in it; None where it is the first there."""
+    loop = _current.loop
+    part = None if loop is None else loop.find_part(optimizer)
+    return None if loop is None or part is None or loop.is_over else (loop, part)
+
+
+def begin_loop(optimizer: Any, model: Any, losses: Sequence[Any], mode: str) -> tuple[GradientLoop, Part] | None:
+    """Return the loop that an optimizer's first step belongs to, which often is a new one, and its part in it.
 
     Args:
         optimizer: has done the step.
         model: what it trains, or None.
-        losses: what has been computed for the step.
+        losses: what the step's loss has been computed by.
         mode: ``eager`` or ``graph``.
+
+    Returns:
+        None where the step is recorded nowhere.
     """
-    loop = _current.loop
-    part = None if loop is None else loop.find_part(optimizer)
-    if loop is not None and part is not None and not loop.is_over:
-        return loop, part
     if is_replica():
-        return None, None
+        return None
+    loop = _current.loop
     if loop is None or loop.is_over or not loop.takes(optimizer):
         if loop is not None:
             loop.end()

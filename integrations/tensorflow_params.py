@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 
@@ -21,18 +21,18 @@ def describe_optimizer(optimizer: Any, prefix: str) -> dict[str, Any]:
     return params
 
 
-def describe_loss(loss: Any, key: str) -> dict[str, Any]:
-    """Return a loss and its settings; of a function its name.
+def describe_losses(losses: Sequence[Any], key: str) -> dict[str, Any]:
+    """Return a loss and its settings; of a function its name, and of several only their names.
 
     Args:
-        loss: Keras' object, or a name.
+        losses: Keras' objects, or names.
         key: begins the names, as in ``loss_reduction``.
     """
-    if isinstance(loss, str):
-        return {key: loss}
-    params: dict[str, Any] = {key: type(loss).__name__}
-    if _is_keras_own(type(loss).get_config):
-        for name, value in loss.get_config().items():
+    params: dict[str, Any] = {}
+    if losses:
+        params[key] = ", ".join(loss if isinstance(loss, str) else type(loss).__name__ for loss in losses)
+    if len(losses) == 1 and hasattr(losses[0], "get_config") and _is_keras_own(type(losses[0]).get_config):
+        for name, value in losses[0].get_config().items():
             if name not in {"name", "dtype", "fn"}:
                 params.update(_describe(f"{key}_{name}", value))
     return params

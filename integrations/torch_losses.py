@@ -13,11 +13,11 @@ from weakref import ref
 import torch
 
 from autolog.guard import report
-from autolog.integrations.torch_optimizers import generation, latest_birth, next_generation
+from autolog.integrations.torch_optimizers import generation, latest_birth, look_closely, unsettled
 from autolog.integrations.torch_origins import find_origin
 from autolog.integrations.torch_passes import describe_batch
-from autolog.integrations.torch_threads import LossCall, Place, Seen, local
-from autolog.rerouting import Rerouting, follow, is_reroutable
+from autolog.integrations.torch_threads import LossCall, Seen, local
+from autolog.rerouting import Rerouting, follow, follow_unless_graph, is_reroutable
 from autolog.values import is_plain
 
 Tensor: Final = torch.Tensor
@@ -41,37 +41,40 @@ def note_backward(_: Any, args: tuple[Any, ...], __: dict[str, Any]) -> None:
             frame = cast("FrameType", frame.f_back)
         loss = args[0]
         if (
-            seen.settled_at == generation[0]
+            not unsettled
             and type(loss) is Tensor
             and not seen.scaled
             and loss.is_cpu
             and loss.dim() == 0
             and len(seen.backwards) < _MOST
         ):
-            seen.backwards.append(((frame.f_code, frame.f_lasti), loss.item(), ref(loss)))
+            seen.backwards.append((frame.f_code, frame.f_lasti, loss.item()))
         else:
-            _note_backward_carefully(seen, (frame.f_code, frame.f_lasti), loss, frame)
+            _note_backward_carefully(seen, frame, frame.f_lasti, loss)
     except Exception as error:  # noqa: BLE001  whatever it is, it is ours
         report("noting a backward pass", error)
 
 
-def _note_backward_carefully(seen: Seen, place: Place, losses: Any, frame: FrameType) -> None:
+def _note_backward_carefully(seen: Seen, frame: FrameType, offset: int, losses: Any) -> None:
+    if seen.origins_since != latest_birth[0]:
+        # What was taken back before the optimizer was made is none of its steps'.
+        seen.origins_since = latest_birth[0]
+        seen.origins = {}
+        seen.backwards = []
     for loss in (losses,) if isinstance(losses, Tensor) else losses:
         if type(loss) is Tensor and loss.numel() == 1 and len(seen.backwards) < _MOST:
             original = next((one for scaled, one in seen.scaled if scaled() is loss), loss)
             value = original.item() if original.is_cpu else original.detach()
-            seen.backwards.append((place, value, ref(original)))
+            seen.backwards.append((frame.f_code, offset, value))
             if seen.settled_at != generation[0]:
-                _note_origin(seen, place, original, frame)
+                _note_origin(seen, frame, offset, original)
     seen.scaled = []
 
 
-def _note_origin(seen: Seen, place: Place, loss: Any, frame: FrameType) -> None:
-    if seen.origins_since != latest_birth[0]:
-        seen.origins = {}
-        seen.origins_since = latest_birth[0]
+def _note_origin(seen: Seen, frame: FrameType, offset: int, loss: Any) -> None:
+    place = id(frame.f_code), offset
     if place not in seen.origins:
-        seen.origins[place] = find_origin(place, loss, seen.losses, frame)
+        seen.origins[place] = find_origin(frame, offset, loss, seen.losses)
 
 
 def note_scaled(scaled: Any, args: tuple[Any, ...], __: dict[str, Any]) -> None:
@@ -130,7 +133,7 @@ def watch_losses(functional: ModuleType) -> Callable[[], None]:
         and not name.startswith("_")
         and is_reroutable(function)
     ]
-    reroutings = [follow(function, _note_loss) for function in functions]
+    reroutings = [follow_unless_graph(function, _note_loss, unsettled) for function in functions]
 
     def undo() -> None:
         for rerouting in (*reroutings, *_own):
@@ -201,7 +204,7 @@ def _is_transformed(result: Any) -> bool:
 
 def note_evaluation_mode(_: Any, __: tuple[Any, ...], ___: dict[str, Any]) -> None:
     """Look at losses with a graph again: that of a model in evaluation mode is not trained for."""
-    generation[0] = next_generation()
+    look_closely()
 
 
 def _describe_call(function: Any, result: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> LossCall:

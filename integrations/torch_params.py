@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from types import FrameType
+from types import FrameType, FunctionType
 from typing import Any
 
 import torch
@@ -87,12 +87,13 @@ def name_of(value: Any, frame: FrameType) -> str | None:
 def _describe_losses(origins: Iterable[Origin], seen: Seen) -> dict[str, Any]:
     described: dict[str, Any] = {}
     counts: dict[Place, int] = {}
-    for place, _, _ in seen.backwards:
+    for code, offset, _ in seen.backwards:
+        place = id(code), offset
         counts[place] = counts.get(place, 0) + 1
     if (most := max(counts.values(), default=1)) > 1:
         described["gradient_accumulation_steps"] = most
     calls: dict[Any, LossCall] = {}
-    names = []
+    names: list[str] = []
     for origin in origins:
         if origin.own is not None:
             names.append(_name_function(origin.own[0]))
@@ -107,7 +108,7 @@ def _describe_losses(origins: Iterable[Origin], seen: Seen) -> dict[str, Any]:
     return described
 
 
-def _name_function(function: Any) -> str:
+def _name_function(function: FunctionType) -> str:
     """Return a function's name, and that of the class where it is what a module computes."""
     owner, _, name = function.__qualname__.rpartition(".")
     return owner.rpartition(".")[2] if name == "forward" and owner else name
@@ -123,11 +124,13 @@ def _describe_loader(seen: Seen) -> dict[str, Any]:
 
 def describe_loader(loader: Any) -> dict[str, Any]:
     """Return the settings of a ``DataLoader``, and the class and length of what it loads."""
-    sampler = getattr(loader, "sampler", None)
+    # Where batches are sampled as a whole, as accelerate's are, the loader has a sampler that nothing comes from.
+    batches = getattr(loader, "batch_sampler", None)
+    sampler = getattr(batches, "sampler", None) or getattr(loader, "sampler", None)
     described = {
-        "batch_size": getattr(loader, "batch_size", None),
+        "batch_size": getattr(loader, "batch_size", None) or getattr(batches, "batch_size", None),
         "num_workers": getattr(loader, "num_workers", None),
-        "shuffle": type(sampler).__name__ == "RandomSampler",
+        "shuffle": type(sampler).__name__.endswith("RandomSampler"),
         "drop_last": getattr(loader, "drop_last", None),
         "sampler": type(sampler).__name__ if sampler is not None else None,
         "dataset_class": type(loader.dataset).__name__,

@@ -529,7 +529,7 @@ def test_a_model_that_computes_its_loss_itself_is_followed_into_validation():
     for _ in range(2):
         model.train()
         for x, y in train:
-            logits, loss = model(x, y)
+            _, loss = model(x, y)
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             optimizer.step()
