@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from types import FrameType
 from typing import Any
@@ -13,6 +12,7 @@ from autolog.callers import name_in, variables_in
 from autolog.entities import Dataset, DatasetInput, InputTag
 from autolog.guard import guard
 from autolog.integrations.sklearn_params import describe_values, log_params
+from autolog.integrations.torch_distributed import describe_job
 from autolog.integrations.torch_losses import original_code, watch_own_loss
 from autolog.integrations.torch_models import describe_model, is_compiled, summarize
 from autolog.integrations.torch_optimizers import describe_optimizer, describe_schedulers, schedulers_of
@@ -222,14 +222,7 @@ def describe_process() -> dict[str, Any]:
             "cudnn_deterministic": torch.backends.cudnn.deterministic,
             "cudnn_benchmark": torch.backends.cudnn.benchmark,
         }
-    if torch.distributed.is_available() and torch.distributed.is_initialized():
-        described |= {
-            "distributed_backend": torch.distributed.get_backend(),
-            "world_size": torch.distributed.get_world_size(),
-        }
-    elif os.environ.get("WORLD_SIZE", "1") != "1":
-        described["world_size"] = os.environ["WORLD_SIZE"]
-    return described
+    return described | describe_job()
 
 
 def _log_summary(run: ActiveRun, model: Any, seen: Seen, number: int) -> None:

@@ -14,6 +14,7 @@ import torch
 
 from autolog.callers import users_frame
 from autolog.guard import guard, report
+from autolog.integrations.torch_distributed import follows_another_rank, publish
 from autolog.integrations.torch_loops import OptimizerSteps, TorchLoop
 from autolog.integrations.torch_models import find_model
 from autolog.integrations.torch_optimizers import generation, learning_rate, living_optimizers, unsettled
@@ -86,6 +87,9 @@ def _note_step(optimizer: Any, args: tuple[Any, ...], kwargs: dict[str, Any], se
         seen.loop.flush()
     steps = _steps_of.get(id(optimizer))
     if steps is None or steps.reference() is not optimizer or steps.loop.is_over:
+        if follows_another_rank(optimizer):
+            seen.settled_at = generation[0]
+            return
         seen.backwards = backwards
         steps = _begin(optimizer, seen, steps)
         seen.backwards = []
@@ -129,6 +133,8 @@ def _begin(optimizer: Any, seen: Seen, former: OptimizerSteps | None) -> Optimiz
         loop = TorchLoop(model, name, code, generation[0], is_several=bool(others))
         if before is not None:
             before.successor = loop
+        with guard("telling other ranks of a run"):
+            publish(loop.run)
         logger.info(
             "recording %s, trained by %s, as run %s; it ends with the process, with the next training of another "
             "model, or when model and optimizer are gone",
