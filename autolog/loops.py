@@ -75,13 +75,10 @@ class Loop:
         self.stack = active_runs.get()
         _latest[:] = [self]
         _loops[self.run.run_id] = self
-<<<<<<< HEAD
         for observer in observers:
             with guard("observing a training loop"):
                 observer(self)
-=======
         _watch()
->>>>>>> main
 
     @property
     def is_over(self) -> bool:

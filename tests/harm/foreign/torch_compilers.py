@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 import torch.fx
-import torch.nn.functional as F  # noqa: N812  as everybody imports it
+import torch.nn.functional as F
 from digest import show
 from torch._dynamo.testing import CompileCounterWithBackend
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy
 import pytest
 import torch
-import torch.nn.functional as F  # noqa: N812  as everybody imports it
+import torch.nn.functional as F
 from digest import show
 from torch.func import functional_call, grad, grad_and_value, hessian, jacrev, jvp, stack_module_state, vjp, vmap
 from torch.utils.checkpoint import checkpoint
