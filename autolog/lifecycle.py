@@ -278,7 +278,7 @@ def join_run(run_id: str, created: RunCreated | None) -> ActiveRun:
 
     Args:
         run_id: the run's id.
-        created: how it was begun, since what is added here may reach the store before that does; None where it is there.
+        created: how it was begun, for what is added here may reach the store earlier; None where it is there by now.
     """
     experiment = ExperimentName(created.experiment_id, created.experiment_name) if created else ExperimentName("", "")
     run = ActiveRun(run_id, experiment, tracking.current())

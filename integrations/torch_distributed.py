@@ -1,12 +1,13 @@
 """Trainings of several processes: rank 0 records, and the others add their use of the machine to its run.
 
-Rank 0 says in the store of the process group which run it records, and the others look there. Both do so once for a
-training, each in a thread and on a connection of its own: nothing waits, and no collective is ever called.
+Rank 0 says in the store of the process group which run it records, and the others look there for some seconds when they
+begin to train, in threads and on connections of their own: nothing waits, and no collective is ever called.
 """
 
 from __future__ import annotations
 
 import atexit
+import contextlib
 import functools
 import logging
 import os
@@ -40,8 +41,9 @@ _JOB_TAGS: Final = {
 }
 
 _KEY: Final = "autolog/run"
-# Seconds between two looks for the run of rank 0, which begins with its first step, as the others' do.
-_PATIENCE: Final = (0.0, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 4.0, 8.0)
+# Seconds before each look for the run of rank 0, which begins with its first step, as the others' do: a run that is
+# found at once may be that of a training before.
+_LOOKS: Final = (0.05, 0.2, 0.5, 1.0, 2.0, 4.0)
 # Seconds that the end of the process waits for a look that is under way, which takes less than one millisecond.
 _LAST_LOOK: Final = 0.5
 
@@ -51,6 +53,10 @@ class _Place(NamedTuple):
     world_size: int
     # Whether the processes of the job can speak to each other, by way of PyTorch.
     is_connected: bool
+
+    @property
+    def is_one_of_several(self) -> bool:
+        return self.world_size > 1
 
 
 class _Notice(msgspec.Struct):
@@ -88,18 +94,22 @@ class _Follower:
             _speak(functools.partial(self._find, place))
 
     def _find(self, place: _Place, store: Any) -> None:
-        for seconds in _PATIENCE:
-            if _stopping.wait(seconds):
+        for seconds in _LOOKS:
+            if _stopping.wait(seconds) or not torch.distributed.is_initialized():
                 return
-            if not store.check([_KEY]):
-                continue
-            notice = msgspec.json.decode(store.get(_KEY), type=_Notice)
-            if notice.run_id != self.run_id:
-                self.run_id = notice.run_id
-                run = join_run(notice.run_id, notice.created)
-                select = functools.partial(_select, f"{PREFIX}rank_{place.rank}/", _stands_for(notice.host))
-                sample_for(run, select, lambda: self.run_id == run.run_id and len(self.optimizers) > 0)
-                return
+            if store.check([_KEY]):
+                self._join(place, msgspec.json.decode(store.get(_KEY), type=_Notice))
+
+    def _join(self, place: _Place, notice: _Notice) -> None:
+        if notice.run_id != self.run_id:
+            self.run_id = notice.run_id
+            select = functools.partial(_select, f"{PREFIX}rank_{place.rank}/", _stands_for(notice.host))
+            sample_for(
+                join_run(notice.run_id, notice.created), select, functools.partial(self._trains_for, self.run_id)
+            )
+
+    def _trains_for(self, run_id: str) -> bool:
+        return self.run_id == run_id and len(self.optimizers) > 0
 
 
 class _Process:
@@ -118,7 +128,7 @@ def follows_another_rank(optimizer: Any) -> bool:
     Where that is so, what this process uses of the machine goes into the other's run.
     """
     place = _find_place()
-    if place.rank == 0 or place.world_size < 2 or (not place.is_connected and enclosing_run() is not None):
+    if place.rank == 0 or not place.is_one_of_several or (not place.is_connected and enclosing_run() is not None):
         return False
     _Process.follower.follow(optimizer, place)
     return True
@@ -127,7 +137,7 @@ def follows_another_rank(optimizer: Any) -> bool:
 def publish(run: ActiveRun) -> None:
     """Tell the other processes of the job, where there are any, in which run this one records the training."""
     place = _find_place()
-    if place.world_size < 2:
+    if not place.is_one_of_several:
         return
     run.set_tags({tag: os.environ[name] for name, tag in _JOB_TAGS.items() if name in os.environ})
     if place.is_connected and run.tracking.settings.system_metrics:
@@ -141,7 +151,7 @@ def describe_job() -> dict[str, Any]:
     described: dict[str, Any] = {}
     if place.is_connected:
         described["distributed_backend"] = torch.distributed.get_backend()
-    if place.is_connected or place.world_size > 1:
+    if place.is_connected or place.is_one_of_several:
         described["world_size"] = place.world_size
     return described
 
@@ -210,7 +220,8 @@ def _speak(do: Any) -> None:
 
 def _speak_in_thread(store: Any, do: Any) -> None:
     try:
-        with guard("finding the run of rank 0"):
+        # What goes wrong with the store is the process group's affair.
+        with guard("finding the run of rank 0"), contextlib.suppress(RuntimeError):
             # The user's own connection may be in use for minutes, by somebody who waits for a key.
             do(store.clone() if hasattr(store, "clone") else store)
     finally:

@@ -14,7 +14,7 @@ from autolog.guard import guard
 from autolog.integrations.sklearn_params import describe_values, log_params
 from autolog.integrations.torch_distributed import describe_job
 from autolog.integrations.torch_losses import original_code, watch_own_loss
-from autolog.integrations.torch_models import describe_model, is_compiled, summarize
+from autolog.integrations.torch_models import COMPILED, describe_model, find_wrappers, is_sharded, summarize
 from autolog.integrations.torch_optimizers import describe_optimizer, describe_schedulers, schedulers_of
 from autolog.integrations.torch_series import frame_of, name_loss
 from autolog.integrations.torch_sources import find_own_function
@@ -48,8 +48,7 @@ def log_training(
     if model is not None:
         with guard("describing a model"):
             params |= describe_model(model)
-            if is_compiled(model, frame):
-                params["torch_compile"] = True
+            params |= _describe_wrappers(model, optimizer, frame)
             _log_summary(run, model, seen, number)
     if number == 1:
         with guard("describing losses"):
@@ -67,6 +66,20 @@ def log_training(
     else:
         params = {f"{name}.{key}": value for key, value in params.items()}
     log_params(run, "torch", describe_values(params))
+
+
+def _describe_wrappers(model: Any, optimizer: Any, frame: FrameType | None) -> dict[str, Any]:
+    """Return whether a model is compiled, and the class of what distributes it."""
+    wrappers = find_wrappers(model, optimizer, frame)
+    strategies = [name for name in wrappers if name != COMPILED]
+    if is_sharded(model):
+        strategies.append(type(model).__bases__[0].__name__)
+    described: dict[str, Any] = {}
+    if COMPILED in wrappers or getattr(model, "_compiled_call_impl", None) is not None:
+        described["torch_compile"] = True
+    if strategies:
+        described["strategy"] = ", ".join(strategies)
+    return described
 
 
 def name_optimizer(optimizer: Any, frame: FrameType | None) -> str | None:

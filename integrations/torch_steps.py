@@ -16,7 +16,7 @@ from autolog.callers import users_frame
 from autolog.guard import guard, report
 from autolog.integrations.torch_distributed import follows_another_rank, publish
 from autolog.integrations.torch_loops import OptimizerSteps, TorchLoop
-from autolog.integrations.torch_models import find_model
+from autolog.integrations.torch_models import find_model, name_class
 from autolog.integrations.torch_optimizers import generation, learning_rate, living_optimizers, unsettled
 from autolog.integrations.torch_threads import Seen, local
 from autolog.run import active_runs
@@ -129,7 +129,7 @@ def _begin(optimizer: Any, seen: Seen, former: OptimizerSteps | None) -> Optimiz
         before = loop
         if before is not None:
             before.end()
-        name = type(model).__name__ if model is not None else type(optimizer).__name__
+        name = name_class(model) if model is not None else type(optimizer).__name__
         loop = TorchLoop(model, name, code, generation[0], is_several=bool(others))
         if before is not None:
             before.successor = loop
