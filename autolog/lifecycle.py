@@ -273,6 +273,21 @@ def inherited_run() -> ActiveRun | None:
     return known
 
 
+def join_run(run_id: str, created: RunCreated | None) -> ActiveRun:
+    """Return a handle on a run that another process has begun, and ends.
+
+    Args:
+        run_id: the run's id.
+        created: how it was begun, for what is added here may reach the store earlier; None where it is there by now.
+    """
+    experiment = ExperimentName(created.experiment_id, created.experiment_name) if created else ExperimentName("", "")
+    run = ActiveRun(run_id, experiment, tracking.current())
+    run.created = created
+    # As in a forked child: it may add to the run, which is another's.
+    run.begin_child()
+    return run
+
+
 def take_inherited_run_id() -> str | None:
     """Return the run id that AUTOLOG_RUN_ID names, the first time; None afterwards: later runs are new ones."""
     run_id = os.environ.get(RUN_ID_VARIABLE)

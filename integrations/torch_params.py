@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from types import FrameType
 from typing import Any
@@ -13,7 +12,8 @@ from autolog.callers import name_in, variables_in
 from autolog.entities import Dataset, DatasetInput, InputTag
 from autolog.guard import guard
 from autolog.integrations.sklearn_params import describe_values, log_params
-from autolog.integrations.torch_models import describe_model, is_compiled, summarize
+from autolog.integrations.torch_distributed import describe_job
+from autolog.integrations.torch_models import COMPILED, describe_model, find_wrappers, is_sharded, summarize
 from autolog.integrations.torch_optimizers import describe_optimizer, describe_schedulers, schedulers_of
 from autolog.integrations.torch_origins import Origin
 from autolog.integrations.torch_threads import LossCall, Seen
@@ -46,8 +46,7 @@ def log_training(
     if model is not None:
         with guard("describing a model"):
             params |= describe_model(model)
-            if is_compiled(model, frame):
-                params["torch_compile"] = True
+            params |= _describe_wrappers(model, optimizer, frame)
             _log_summary(run, model, seen, number)
     if number == 1:
         with guard("describing losses"):
@@ -65,6 +64,20 @@ def log_training(
     else:
         params = {f"{name}.{key}": value for key, value in params.items()}
     log_params(run, "torch", describe_values(params))
+
+
+def _describe_wrappers(model: Any, optimizer: Any, frame: FrameType | None) -> dict[str, Any]:
+    """Return whether a model is compiled, and the class of what distributes it."""
+    wrappers = find_wrappers(model, optimizer, frame)
+    strategies = [name for name in wrappers if name != COMPILED]
+    if is_sharded(model):
+        strategies.append(type(model).__bases__[0].__name__)
+    described: dict[str, Any] = {}
+    if COMPILED in wrappers or getattr(model, "_compiled_call_impl", None) is not None:
+        described["torch_compile"] = True
+    if strategies:
+        described["strategy"] = ", ".join(strategies)
+    return described
 
 
 def name_optimizer(optimizer: Any, frame: FrameType | None) -> str | None:
@@ -195,14 +208,7 @@ def describe_process() -> dict[str, Any]:
             "cudnn_deterministic": torch.backends.cudnn.deterministic,
             "cudnn_benchmark": torch.backends.cudnn.benchmark,
         }
-    if torch.distributed.is_available() and torch.distributed.is_initialized():
-        described |= {
-            "distributed_backend": torch.distributed.get_backend(),
-            "world_size": torch.distributed.get_world_size(),
-        }
-    elif os.environ.get("WORLD_SIZE", "1") != "1":
-        described["world_size"] = os.environ["WORLD_SIZE"]
-    return described
+    return described | describe_job()
 
 
 def _log_summary(run: ActiveRun, model: Any, seen: Seen, number: int) -> None:
