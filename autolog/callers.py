@@ -6,7 +6,7 @@ import dis
 import inspect
 import sys
 import sysconfig
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from pathlib import Path
 from types import CodeType, FrameType
@@ -47,7 +47,7 @@ def users_frame(frame: FrameType | None) -> FrameType | None:
         if frame is None:
             return None
         code = frame.f_code
-        if code.co_name != CODE_NAME and not _is_library(code.co_filename, str(frame.f_globals.get("__name__", ""))):
+        if code.co_name != CODE_NAME and not is_library(code.co_filename, str(frame.f_globals.get("__name__", ""))):
             return frame
         frame = frame.f_back
     return None
@@ -88,9 +88,23 @@ def _hands_out_locals(code: CodeType) -> bool:
     return "f_locals" in code.co_names or not _HAND_OUT_LOCALS.isdisjoint(called)
 
 
+def variables_in(frame: FrameType) -> dict[str, Any]:
+    """Return a frame's variables: the locals that can be read without harm, and the globals that its code mentions."""
+    names = frame.f_globals
+    variables = {name: names[name] for name in frame.f_code.co_names if name in names}
+    if not _hands_out_locals(frame.f_code) and frame.f_locals is not names:
+        _read_locals(frame, variables.update)
+    return variables
+
+
 def _search_locals(frame: FrameType, data: Any) -> str | None:
+    found: str | None = _read_locals(frame, lambda names: _search(names, data))
+    return found
+
+
+def _read_locals(frame: FrameType, read: Callable[[Any], Any]) -> Any:
     names: Any = frame.f_locals
-    found = _search(names, data)
+    found = read(names)
     # Before Python 3.13 a function's frame keeps the dictionary, and with it all its locals alive after the program
     # has deleted them. Emptied only where nobody else has it: neither a debugger nor who has called locals().
     is_snapshot = sys.version_info < (3, 13) and frame.f_code.co_flags & inspect.CO_OPTIMIZED
@@ -107,7 +121,8 @@ def _search(names: Mapping[str, Any], data: Any) -> str | None:
 
 
 @lru_cache(maxsize=4096)
-def _is_library(file: str, module: str) -> bool:
+def is_library(file: str, module: str) -> bool:
+    """Say whether code is an installed package's, the standard library's or autolog's own, by its file and module."""
     if module == _DEMO:
         return False
     return (

@@ -42,6 +42,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     training_metrics_rows: int = 2_000
     search_children: int | None = None
     permutation_importances: bool = False
+    log_every_n_steps: int | None = None
 
 
 def load_settings(**arguments: Any) -> Settings:
@@ -174,4 +175,5 @@ _VARIABLES = (
     ("training_metrics_rows", "AUTOLOG_TRAINING_METRICS_ROWS", _parse_count, "a whole number, zero or more"),
     ("search_children", "AUTOLOG_SEARCH_CHILDREN", _parse_count, "a whole number, zero or more"),
     ("permutation_importances", "AUTOLOG_PERMUTATION_IMPORTANCES", _parse_switch, _SWITCH),
+    ("log_every_n_steps", "AUTOLOG_LOG_EVERY_N_STEPS", _parse_count, "a whole number, zero or more"),
 )

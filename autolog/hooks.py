@@ -7,6 +7,7 @@ every guard: a hook can neither skip nor repeat it nor swallow its exception, an
 from __future__ import annotations
 
 import functools
+import importlib
 import inspect
 import logging
 from collections.abc import Callable, Generator, Sequence
@@ -130,13 +131,16 @@ class Integration:
     Args:
         name: also the name of the file, of the extra and of the tests.
         requires: the distribution and the oldest version that is supported, such as ``scikit-learn>=1.4``.
+        package: nothing is hooked before the import of this one is complete, where what hooks needs the whole of it.
     """
 
     name: str
     requires: str = ""
+    package: str = ""
     live: bool = False
     _hooks: list[_Registration] = field(default_factory=list)
     _patches: list[Patch] = field(default_factory=list)
+    _early: list[ModuleType] = field(default_factory=list)
 
     @property
     def records_trainings(self) -> bool:
@@ -175,20 +179,24 @@ class Integration:
         """
         return self._register("follow", targets, within=within)
 
-    def listen(self, *targets: str, before: bool = False) -> Callable[[Listener], Listener]:
+    def listen(
+        self, *targets: str, before: bool = False, is_guarded: bool = False
+    ) -> Callable[[Listener | str], Listener | str]:
         """Register a plain function that is told of every call, inside trainings as well, at the least cost.
 
         It is called with the result, the positional and the named arguments, and is itself to see what concerns it:
-        there is no ``Call``. Its errors stay inside, as those of a hook do.
+        there is no ``Call``. Its errors stay inside, as those of a hook do. It may be given as ``module:function``,
+        which is imported when the framework has been.
 
         Args:
             targets: as of ``follow``, or ``module:Class.method`` for a method written in Python.
             before: whether it is called before the call, with None for the result.
+            is_guarded: whether the listener keeps its errors inside by itself, and so is called with no frame between.
         """
-        return self._register("precede" if before else "listen", targets)
+        return self._register("precede" if before else "listen", targets, within=is_guarded)
 
-    def attach(self, module: str) -> Callable[[Attachment], Attachment]:
-        """Register a function that uses a framework's own registry of hooks.
+    def attach(self, module: str) -> Callable[[Attachment | str], Attachment | str]:
+        """Register a function that uses a framework's own registry of hooks, or ``module:function`` as in ``listen``.
 
         It is called with the module once that is imported, and returns what takes it back.
         """
@@ -208,12 +216,16 @@ class Integration:
         self.live = True
         for module in dict.fromkeys(one.target.module for one in self._hooks):
             imports.when_imported(module, self._patch)
+        if self.package:
+            imports.when_imported(self.package, self._patch_early)
 
     def uninstall(self) -> None:
         """Put everything back as it was; what others keep of our wrappers only passes calls on."""
         self.live = False
         for module in dict.fromkeys(one.target.module for one in self._hooks):
             imports.forget(module, self._patch)
+        imports.forget(self.package, self._patch_early)
+        self._early.clear()
         while self._patches:
             with guard(f"taking back a hook of {self.name}"):
                 self._patches.pop().undo()
@@ -222,27 +234,37 @@ class Integration:
     def _patch(self, module: ModuleType) -> None:
         if not self.live:
             return
+        if self.package and imports.is_being_imported(self.package):
+            self._early.append(module)
+            return
+        self._patch_whole(module)
+
+    def _patch_early(self, _: ModuleType) -> None:
+        while self._early:
+            self._patch_whole(self._early.pop(0))
+
+    def _patch_whole(self, module: ModuleType) -> None:
         for one in self._hooks:
             if one.target.module == module.__name__:
                 with guard(f"hooking {one.target.module}:{one.target.path}"):
+                    hook = _load(one.hook)
                     try:
-                        self._patches += self._hook(module, one)
+                        self._patches += self._hook(module, one, hook)
                     except AttributeError:
                         # Another version of the framework, in which it is elsewhere or not at all.
                         logger.debug("%s:%s is not there, and is not hooked", one.target.module, one.target.path)
 
-    def _hook(self, module: ModuleType, one: _Registration) -> Sequence[Patch]:
+    def _hook(self, module: ModuleType, one: _Registration, hook: Any) -> Sequence[Patch]:
         where = f"the hook of {one.target.module}:{one.target.path}"
         if one.kind == "attach":
-            return [_Attached(one.hook(module))]
+            return [_Attached(hook(module))]
         if one.kind in {"follow", "listen", "precede"}:
-            from autolog.rerouting import follow, precede, reroute
+            from autolog.rerouting import reroute, tell, tell_before
 
             if one.kind == "follow":
                 return reroute(module, one.target.path, functools.partial(_after, self, one, where))
-            return reroute(
-                module, one.target.path, _listener(one.hook, where), precede if one.kind == "precede" else follow
-            )
+            way = tell_before if one.kind == "precede" else tell
+            return reroute(module, one.target.path, hook if one.within else _isolate(hook, where), way)
         from autolog import wrapping  # brings wrapt, which is slow to import: only once a framework is there
 
         _threads.watch(self.name)
@@ -259,14 +281,21 @@ class _Attached:
         self._take_back()
 
 
-def _listener(listener: Listener, where: str) -> Callable[..., None]:
-    def tell(_: Any, result: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+def _load(function: Callable[..., Any] | str) -> Any:
+    if callable(function):
+        return function
+    module, _, name = function.partition(":")
+    return getattr(importlib.import_module(module), name)
+
+
+def _isolate(listener: Listener, where: str) -> Listener:
+    def listen(result: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         try:
             listener(result, args, kwargs)
         except Exception as error:  # noqa: BLE001  whatever it is, it is ours; the statement `guard` costs more
             report(where, error)
 
-    return tell
+    return listen
 
 
 # Its pools hand work to threads which may have been started before.
@@ -326,7 +355,11 @@ def _around(
             return function(*args, **kwargs)
         token = _observing.set(True)
         try:
-            return _call(registration, where, Call(integration.name, training, function, instance, args, kwargs))
+            # The training, where there is one, is another call's, and goes on.
+            is_nested = training is not None
+            return _call(
+                registration, where, Call(integration.name, training, function, instance, args, kwargs, is_nested)
+            )
         finally:
             _observing.reset(token)
     if training is not None:

@@ -99,5 +99,11 @@ def forget(name: str, listener: Listener) -> None:
         sys.meta_path.remove(_finder)
 
 
+def is_being_imported(name: str) -> bool:
+    """Say whether the import of a module has begun and is not over."""
+    module = sys.modules.get(name)
+    return module is not None and _is_half_imported(module)
+
+
 def _is_half_imported(module: ModuleType) -> bool:
     return bool(getattr(getattr(module, "__spec__", None), "_initializing", False))

@@ -221,6 +221,13 @@ def resume_run(run_id: str, patience: float = 0.0) -> ActiveRun:
     return run
 
 
+def reopen_run(run: ActiveRun) -> None:
+    """Go on with a run that this process has ended; it is the caller's to end again."""
+    run.reopen()
+    _open[run.run_id] = _known[run.run_id] = run
+    _last[:] = [run]
+
+
 def _await_run(reader: Reader, run_id: str, patience: float) -> Run:
     deadline = time.monotonic() + patience
     while True:

@@ -14,17 +14,24 @@ trainings that are calls, such as a ``fit``, are neither part of it nor its end,
 
 from __future__ import annotations
 
+import os
 import sys
+import threading
 import time
 import weakref
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from autolog import tracking
 from autolog.attribution import run_of_model
 from autolog.entities import RunStatus
 from autolog.guard import guard
 from autolog.lifecycle import begin_run, inherited_run
 from autolog.run import ActiveRun, activate, active_runs, deactivate, enclosing_run
+
+# Seconds: so much of what a loop has done is lost at most where the process is killed.
+LONGEST_WAIT: Final = 0.01
+_LOOK_EVERY: Final = 0.1
 
 CONTINUED_TAG: Final = "autolog.continued_from"
 
@@ -44,7 +51,12 @@ class Loop:
 
     def __init__(self, integration: str, name: str, tags: Mapping[str, str], model: Any = None) -> None:
         self.integration: Final = integration
-        self._last_step = time.time()
+        self.last_step = time.time()
+        # Steps that are yet to be recorded, and until when they may wait: where there are thousands in a second,
+        # what is recorded of many at once costs a fraction of what it costs one by one.
+        self.waiting: list[Any] = []
+        self.due = 0.0
+        self._turn = threading.RLock()
         self._cell = _notebook_cell()
         self._outer = enclosing_run()
         former = None if model is None else run_of_model(model)
@@ -60,12 +72,13 @@ class Loop:
             activate(self.run)
         if former is not None and former is not self.run:
             self.run.set_tag(CONTINUED_TAG, former.run_id)
-        self._stack = active_runs.get()
+        self.stack = active_runs.get()
         _latest[:] = [self]
         _loops[self.run.run_id] = self
         for observer in observers:
             with guard("observing a training loop"):
                 observer(self)
+        _watch()
 
     @property
     def is_over(self) -> bool:
@@ -73,22 +86,45 @@ class Loop:
         if self.run.has_ended or _notebook_cell() != self._cell:
             return True
         stack = active_runs.get()
-        if stack is not self._stack:
+        if stack is not self.stack:
             if enclosing_run() is not self._outer:
                 return True
-            self._stack = stack
+            self.stack = stack
         return False
 
     def touch(self) -> None:
         """Note that a step has been done just now."""
-        self._last_step = time.time()
+        self.last_step = time.time()
+
+    def record(self, step: Any) -> None:
+        """Record a step; an integration whose steps wait says here what that means."""
+
+    def take(self, step: Any) -> None:
+        """Record a step, which has a ``time``, and those that wait before it."""
+        self.waiting.append(step)
+        self.flush()
+        self.due = time.time() + LONGEST_WAIT
+
+    def flush(self) -> None:
+        """Record the steps that wait."""
+        if not self.waiting:
+            return
+        with self._turn:
+            # Whoever appends meanwhile appends to the same list, behind those that are taken out here.
+            count = len(self.waiting)
+            steps = self.waiting[:count]
+            del self.waiting[:count]
+            for step in steps:
+                with guard("recording a step"):
+                    self.record(step)
+            self.last_step = steps[-1].time
 
     def end(self, error: BaseException | None = None) -> None:
         """End the run, if it is the loop's own, at the time of its last step; what finishes it is done in any case."""
         if self._owns_run:
             deactivate(self.run)
             status = RunStatus.FINISHED if error is None else RunStatus.FAILED
-            self.run.end(status, error, int(self._last_step * 1000))
+            self.run.end(status, error, int(self.last_step * 1000))
 
 
 # The last that was begun in this process, for what is computed after it; and those that are there, by their runs' ids.
@@ -99,6 +135,55 @@ _loops: Final[weakref.WeakValueDictionary[str, Loop]] = weakref.WeakValueDiction
 def latest_loop() -> Loop | None:
     """Return the loop that was begun last in this process, which may have ended; None where there was none."""
     return _latest[-1] if _latest else None
+
+
+def flush_loops() -> None:
+    """Record what waits in any loop of this process."""
+    for loop in list(_loops.values()):
+        with guard("recording the steps that wait"):
+            loop.flush()
+
+
+tracking.feeders.append(flush_loops)
+
+
+class _Watch:
+    """Records what waits in loops that stand still: a notebook's, say, whose last steps were a moment ago."""
+
+    def __init__(self) -> None:
+        self.thread: threading.Thread | None = None
+
+    def run(self) -> None:
+        """Look after the loops for as long as there are any."""
+        while any(not loop.run.has_ended for loop in list(_loops.values())):
+            time.sleep(_LOOK_EVERY)
+            late = time.time() - _LOOK_EVERY
+            for loop in list(_loops.values()):
+                if loop.waiting and loop.due < late:
+                    with guard("recording the steps that wait"):
+                        loop.flush()
+        self.thread = None
+
+
+_watching: Final = _Watch()
+
+
+def _watch() -> None:
+    if _watching.thread is None or not _watching.thread.is_alive():
+        _watching.thread = threading.Thread(target=_watching.run, name="autolog-loops", daemon=True)
+        _watching.thread.start()
+
+
+def _begin_child() -> None:
+    _watching.thread = None
+    for loop in list(_loops.values()):
+        # What waits is the parent's to record; another thread may have had its turn at the fork.
+        loop.waiting = []
+        loop._turn = threading.RLock()  # noqa: SLF001  of this module
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_begin_child)
 
 
 def end_loop(run: ActiveRun) -> None:

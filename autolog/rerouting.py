@@ -35,16 +35,19 @@ _RESUMED: Final = (
 _ORIGINAL: Final = 602_214_076
 _HOOK: Final = 662_607_015
 
+_ARGUMENTS: Final = ("_autolog_args = ({args})", "_autolog_kwargs = {{{kwargs}}}")
 _FOLLOWED: Final = (
-    "_autolog_result = _autolog_original(*_autolog_args, **_autolog_kwargs)",
+    "_autolog_result = _autolog_original({call})",
+    *_ARGUMENTS,
     "_autolog_hook(_autolog_result, _autolog_args, _autolog_kwargs)",
     "return _autolog_result",
 )
 _PRECEDED: Final = (
+    *_ARGUMENTS,
     "_autolog_hook(None, _autolog_args, _autolog_kwargs)",
-    "return _autolog_original(*_autolog_args, **_autolog_kwargs)",
+    "return _autolog_original({call})",
 )
-_SURROUNDED: Final = ("return _autolog_hook(_autolog_args, _autolog_kwargs)",)
+_SURROUNDED: Final = (*_ARGUMENTS, "return _autolog_hook(_autolog_args, _autolog_kwargs)")
 
 
 def is_reroutable(function: object) -> TypeGuard[FunctionType]:
@@ -53,7 +56,7 @@ def is_reroutable(function: object) -> TypeGuard[FunctionType]:
 
 
 def reroute(
-    module: ModuleType, path: str, after: After, way: Callable[[FunctionType, After], Rerouting] | None = None
+    module: ModuleType, path: str, told: Callable[..., object], way: Callable[..., Rerouting] | None = None
 ) -> list[Rerouting]:
     """Have functions of a module followed by another, while they stay the objects that they are.
 
@@ -61,8 +64,8 @@ def reroute(
         module: where they live.
         path: a name, ``Class.method``, or a pattern such as ``*`` or ``read_*`` for names in the module's ``__all__``,
             less those in ``* except one, two``.
-        after: called when one of them has returned.
-        way: ``precede`` for what is called before; ``follow`` by default.
+        told: what the way takes beside the function.
+        way: ``tell`` or ``tell_before``; ``follow`` by default.
 
     Returns:
         What takes it back, one for each function.
@@ -70,7 +73,7 @@ def reroute(
     Raises:
         AttributeError: there is no such name, or the module does not say which names are public.
     """
-    return [(way or follow)(function, after) for function in _find(module, path) if is_reroutable(function)]
+    return [(way or follow)(function, told) for function in _find(module, path) if is_reroutable(function)]
 
 
 def _find(module: ModuleType, path: str) -> list[Any]:
@@ -90,9 +93,14 @@ def follow(function: FunctionType, after: After) -> Rerouting:
     return Rerouting(function, _FOLLOWED, lambda original: functools.partial(after, original))
 
 
-def precede(function: FunctionType, before: After) -> Rerouting:
-    """Have another function called before a function, with None for a result."""
-    return Rerouting(function, _PRECEDED, lambda original: functools.partial(before, original))
+def tell(function: FunctionType, listener: Callable[..., object]) -> Rerouting:
+    """Have a listener told the result, the positional and the named arguments of a function that has returned."""
+    return Rerouting(function, _FOLLOWED, lambda _: listener)
+
+
+def tell_before(function: FunctionType, listener: Callable[..., object]) -> Rerouting:
+    """Have a listener told None, the positional and the named arguments of a function that is about to be called."""
+    return Rerouting(function, _PRECEDED, lambda _: listener)
 
 
 def surround(function: FunctionType, around: Around) -> Rerouting:
@@ -118,8 +126,8 @@ class Rerouting:
         steps: tuple[str, ...],
         make_hook: Callable[[Callable[..., Any]], Callable[..., Any]],
     ) -> None:
-        self._function: Final = function
-        code = self._code = function.__code__
+        self.function: Final = function
+        code = self.original_code = function.__code__
         original = FunctionType(
             code, function.__globals__, function.__name__, function.__defaults__, function.__closure__
         )
@@ -140,12 +148,12 @@ class Rerouting:
 
     def undo(self) -> None:
         """Give the function its own body again, unless somebody else has given it another since."""
-        if self._function.__code__ is self._rerouted:
-            self._function.__code__ = self._code
+        if self.function.__code__ is self._rerouted:
+            self.function.__code__ = self.original_code
 
 
-def _describe_parameters(code: CodeType) -> tuple[str, str, str]:
-    """Return a function's parameters in the notation of a definition without defaults, of a tuple, and of a dict."""
+def _describe_parameters(code: CodeType) -> tuple[str, str, str, str]:
+    """Return a function's parameters as those of a definition without defaults, a call, a tuple, and a dict's items."""
     names = list(code.co_varnames)
     positional, named = names[: code.co_argcount], names[code.co_argcount :][: code.co_kwonlyargcount]
     rest = names[code.co_argcount + code.co_kwonlyargcount :]
@@ -158,24 +166,24 @@ def _describe_parameters(code: CodeType) -> tuple[str, str, str]:
     elif named:
         defined.append("*")
     defined += named
+    passed = [*args, *(f"{name}={name}" for name in named)]
     if code.co_flags & inspect.CO_VARKEYWORDS:
         defined.append(f"**{rest[0]}")
+        passed.append(f"**{rest[0]}")
         kwargs.append(f"**{rest[0]}")
-    return ", ".join(defined), "".join(f"{one}, " for one in args), ", ".join(kwargs)
+    return ", ".join(defined), ", ".join(passed), "".join(f"{one}, " for one in args), ", ".join(kwargs)
 
 
 @functools.lru_cache(maxsize=256)
-def _compile(parameters: tuple[str, str, str], steps: tuple[str, ...], free: tuple[str, ...]) -> CodeType:
+def _compile(parameters: tuple[str, str, str, str], steps: tuple[str, ...], free: tuple[str, ...]) -> CodeType:
     """Return the code of a function that passes its arguments on and closes over these names, without using them."""
-    defined, args, kwargs = parameters
+    defined, call, args, kwargs = parameters
     # On one line, since the lines that follow in the file of the original are others.
     body = (
         "__tracebackhide__ = True",
         f"_autolog_original = {_ORIGINAL}",
         f"_autolog_hook = {_HOOK}",
-        f"_autolog_args = ({args})",
-        f"_autolog_kwargs = {{{kwargs}}}",
-        *steps,
+        *(step.format(call=call, args=args, kwargs=kwargs) for step in steps),
         *free,
     )
     lines = (

@@ -15,7 +15,7 @@ import weakref
 from collections.abc import Mapping
 from contextlib import suppress
 from types import FrameType
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from autolog.callers import name_in, users_frame
 from autolog.entities import DatasetInput, InputTag
@@ -23,6 +23,7 @@ from autolog.guard import guard
 from autolog.predictions import EvaluatedData
 
 if TYPE_CHECKING:
+    from autolog.entities import Dataset
     from autolog.run import ActiveRun
 
 CALLS_PATH: Final = "metric_info.json"
@@ -34,6 +35,13 @@ MOST_METRICS: Final = 1000
 _GROWTH: Final = 4
 _LONGEST_TEXT: Final = 200
 _PLAIN: Final = (str, int, float, bool, type(None))
+
+
+class Describe(Protocol):
+    """Describes a data set, as ``datasets.describe`` does."""
+
+    def __call__(self, data: Any, targets: Any, /, *, name: str) -> Dataset:
+        """Return what is known of it."""
 
 
 class _Evaluations:
@@ -81,6 +89,8 @@ def record_evaluation(
     call_text: str,
     *,
     targets: Any = None,
+    step: int | None = None,
+    describe: Describe | None = None,
 ) -> None:
     """Log metrics of a model to the run that it was trained in, which may have ended.
 
@@ -92,20 +102,26 @@ def record_evaluation(
         data: what the model has predicted for.
         call_text: how the metric was called.
         targets: the true values for the data, where they were given together.
+        step: how far the model has been trained, where it may be trained on and evaluated again: then a metric that
+            is computed again for the data is the next point of the same series.
+        describe: the framework's own way to describe data; by default ``datasets.describe``.
     """
     evaluations = _of_runs.setdefault(run, _Evaluations())
     with evaluations.turn:
         if len(evaluations.calls) >= MOST_METRICS:
             return
         dataset, is_new = evaluations.name_data(data)
-        keys = {evaluations.name_metric(metric, dataset): value for metric, value in metrics.items()}
+        if step is None:
+            keys = {evaluations.name_metric(metric, dataset): value for metric, value in metrics.items()}
+        else:
+            keys = {f"{metric}_{dataset}": value for metric, value in metrics.items()}
         evaluations.calls.update(dict.fromkeys(keys, call_text))
         is_due = len(evaluations.calls) >= evaluations.next_file
         if is_due:
             evaluations.next_file = len(evaluations.calls) + 1 + len(evaluations.calls) // _GROWTH
         else:
             _waiting[run] = None
-    run.log_metrics(keys)
+    run.log_metrics(keys, step)
     if is_due:
         _store_calls(run, evaluations)
     elif len(_waiting) > _MOST_WAITING:
@@ -115,7 +131,7 @@ def record_evaluation(
             _store_calls(oldest, _of_runs[oldest])
     if is_new and run.tracking.settings.log_datasets:
         with guard("describing a data set"):
-            _describe(run, dataset, data, targets)
+            _describe(run, dataset, data, targets, describe)
 
 
 def _store_calls(run: ActiveRun, evaluations: _Evaluations) -> None:
@@ -144,12 +160,12 @@ if hasattr(os, "register_at_fork"):
 atexit.register(_store_waiting)
 
 
-def _describe(run: ActiveRun, name: str, data: EvaluatedData, targets: Any) -> None:
-    from autolog.datasets import describe
+def _describe(run: ActiveRun, name: str, data: EvaluatedData, targets: Any, describe: Describe | None) -> None:
+    from autolog import datasets
 
     content = data.get()
     if content is not None:
-        described = describe(content, targets, name=name)
+        described = (describe or datasets.describe)(content, targets, name=name)
         run.log_inputs([DatasetInput(dataset=described, tags=(InputTag("mlflow.data.context", "eval"),))])
 
 

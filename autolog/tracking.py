@@ -9,7 +9,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -28,6 +28,10 @@ logger = logging.getLogger("autolog")
 
 # Longest wait, in seconds, of a call that reads back what this process has just recorded.
 READ_TIMEOUT: Final = 30.0
+
+
+# What is called before anything is read back or waited for, to record what is still held elsewhere.
+feeders: Final[list[Callable[[], object]]] = []
 
 
 class ExperimentName(NamedTuple):
@@ -53,6 +57,7 @@ class Tracking:
 
     def reader(self) -> Reader:
         """Return a reader of the store, after everything recorded so far has reached it or a while has passed."""
+        _feed()
         self.recorder.flush(READ_TIMEOUT if self.recorder.problem is None else 0.5)
         with self._turn:
             if self._reader is None:
@@ -164,6 +169,7 @@ def using(backend: str) -> Iterator[Tracking]:
 
 def flush(timeout: float | None = None) -> bool:
     """Wait until every store of this process holds what was recorded for it; return whether they do."""
+    _feed()
     deadline = None if timeout is None else time.monotonic() + timeout
     with _process.turn:
         everywhere = [current(), *_process.others]
@@ -172,6 +178,11 @@ def flush(timeout: float | None = None) -> bool:
         for tracking in everywhere
     ]
     return all(held)
+
+
+def _feed() -> None:
+    for feed in feeders:
+        feed()
 
 
 def _find_or_make(settings: Settings) -> Tracking:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import threading
 import weakref
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar, Token
 from typing import Final
@@ -94,6 +94,9 @@ class Training:
 
 
 _current: ContextVar[Training | None] = ContextVar("autolog_training", default=None)
+# What is over is no training, and hides the one around it.
+_NO_TRAINING: Final = Training()
+_NO_TRAINING.over = True
 # A new thread starts with an empty context: this says which training it was started in, and whether in silence.
 _of_thread: Final[weakref.WeakKeyDictionary[threading.Thread, tuple[Training, bool]]] = weakref.WeakKeyDictionary()
 
@@ -104,6 +107,21 @@ def current_training() -> Training | None:
     if training is None and _of_thread:
         training, _ = _of_thread.get(threading.current_thread(), (None, False))
     return training if training is not None and not training.over else None
+
+
+def leave_training() -> Callable[[], None]:
+    """Have what this thread or task does next be inside no training: a trial of a search has a run of its own.
+
+    Returns:
+        What goes back into the training, to be called in the same thread or task.
+    """
+    former = _current.get()
+    _current.set(_NO_TRAINING)
+
+    def go_back() -> None:
+        _current.set(former)
+
+    return go_back
 
 
 _silenced: ContextVar[bool] = ContextVar("autolog_silenced", default=False)

@@ -14,6 +14,10 @@ _INT64: Final = 2**63
 # In milliseconds: the end of the year 9999, up to which every library and database tells the time.
 _LATEST: Final = 253_402_300_799_999
 
+# What a setting is, and how many of them one may consist of.
+_SETTINGS: Final = frozenset({str, int, float, bool, complex})
+_MOST_SETTINGS: Final = 16
+
 
 def to_metric_value(key: object, value: Any) -> float:
     """Return a metric's value as a float.
@@ -80,6 +84,13 @@ def to_text(value: Any) -> str:
         except UnicodeEncodeError:
             text = text.encode("utf-8", "replace").decode()
     return text
+
+
+def is_plain(value: Any) -> bool:
+    """Say whether a value is a text, a number, a truth value, or a short list of such: a setting rather than data."""
+    if type(value) in (list, tuple):
+        return len(value) <= _MOST_SETTINGS and all(map(is_plain, value))
+    return type(value) in _SETTINGS
 
 
 def validate_key(kind: str, key: Any) -> str:

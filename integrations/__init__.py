@@ -17,8 +17,13 @@ INTEGRATIONS: dict[str, str] = {
     "sklearn": "autolog.integrations.sklearn:sklearn",
     "xgboost": "autolog.integrations.xgboost:xgboost",
     "lightgbm": "autolog.integrations.lightgbm:lightgbm",
-    "tensorboard": "autolog.integrations.tensorboard:tensorboard",
+    "keras_tuner": "autolog.integrations.keras_tuner:keras_tuner",
+    "optuna": "autolog.integrations.optuna:optuna",
+    "torch": "autolog.integrations.torch:torch",
+    "keras": "autolog.integrations.keras:keras",
     "tensorflow": "autolog.integrations.tensorflow:tensorflow",
+    "tensorboard": "autolog.integrations.tensorboard:tensorboard",
+    "lightning": "autolog.integrations.lightning:lightning",
     "loaders": "autolog.integrations.loaders:loaders",
 }
 

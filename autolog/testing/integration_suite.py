@@ -235,7 +235,7 @@ autolog.enable()
 {self.imports}
 from autolog import enabling
 for integration in enabling._installed:
-    def broken(call):
+    def broken(*_):
         raise RuntimeError("a bug of ours")
         yield
     integration._hooks[:] = [one._replace(hook=broken) for one in integration._hooks]
@@ -244,7 +244,9 @@ for integration in enabling._installed:
 {self.training}
 """
         done = self.run_program(program)
-        assert done.stderr.count("a bug of ours") == 1
+        # Each hooked place says so once.
+        lines = [line for line in done.stderr.splitlines() if "a bug of ours" in line]
+        assert 0 < len(lines) == len(set(lines))
         assert "your code is not affected" in done.stderr
         assert "Traceback" not in done.stderr
 

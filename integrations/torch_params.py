@@ -1,0 +1,233 @@
+"""What is recorded of a training loop when an optimizer does its first step in it: params, data sets, the summary."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from types import FrameType
+from typing import Any
+
+import torch
+
+from autolog.callers import name_in, variables_in
+from autolog.entities import Dataset, DatasetInput, InputTag
+from autolog.guard import guard
+from autolog.integrations.sklearn_params import describe_values, log_params
+from autolog.integrations.torch_losses import original_code, watch_own_loss
+from autolog.integrations.torch_models import describe_model, is_compiled, summarize
+from autolog.integrations.torch_optimizers import describe_optimizer, describe_schedulers, schedulers_of
+from autolog.integrations.torch_series import frame_of, name_loss
+from autolog.integrations.torch_sources import find_own_function
+from autolog.integrations.torch_threads import LossCall, Place, Seen
+from autolog.run import ActiveRun
+
+
+def log_training(
+    run: ActiveRun,
+    optimizer: Any,
+    model: Any,
+    functions: Iterable[Any],
+    seen: Seen,
+    frame: FrameType | None,
+    number: int,
+    name: str,
+) -> None:
+    """Log what an optimizer trains, and how.
+
+    Args:
+        run: to log to.
+        optimizer: which has just done its first step.
+        model: what it trains; None where that is not known, or was logged before.
+        functions: the code of those that compute losses.
+        seen: what the thread has seen before the step.
+        frame: of the user's own code.
+        number: 1 for the first optimizer of the loop.
+        name: of the optimizer; what belongs to the second and further ones begins with it.
+    """
+    params = describe_optimizer(optimizer) | describe_schedulers(schedulers_of(optimizer))
+    if model is not None:
+        with guard("describing a model"):
+            params |= describe_model(model)
+            if is_compiled(model, frame):
+                params["torch_compile"] = True
+            _log_summary(run, model, seen, number)
+    if number == 1:
+        with guard("describing losses"):
+            params |= _describe_losses(functions, seen)
+        for describe in (_describe_loader, _describe_precision):
+            with guard("describing a training loop"):
+                params |= describe(seen)
+        params |= {key: value for key, value in seen.clipping.items() if value is not None}
+        seen.clipping = {}
+        with guard("describing the state of PyTorch"):
+            params |= describe_process()
+        if run.tracking.settings.log_datasets:
+            with guard("describing a data set"):
+                _log_data(run, seen, frame)
+    else:
+        params = {f"{name}.{key}": value for key, value in params.items()}
+    log_params(run, "torch", describe_values(params))
+
+
+def name_optimizer(optimizer: Any, frame: FrameType | None) -> str | None:
+    """Return the name that an optimizer has in the user's code, as a variable or as an attribute of ``self``."""
+    return None if frame is None else name_of(optimizer, frame)
+
+
+def name_of(value: Any, frame: FrameType) -> str | None:
+    """Return the name of a variable, or of an attribute of ``self``, that holds an object."""
+    name = name_in(frame, value)
+    if name is None:
+        attributes = getattr(variables_in(frame).get("self"), "__dict__", {})
+        name = next((key for key, one in list(attributes.items()) if one is value), None)
+    return name
+
+
+# -- losses ------------------------------------------------------------------------------------------------------------
+
+
+def is_divided(loss: Any) -> bool:
+    """Say whether a loss is another one divided or multiplied by a number, as where gradients are accumulated."""
+    return type(getattr(loss, "grad_fn", None)).__name__ in {"DivBackward0", "MulBackward0"}
+
+
+def find_functions(
+    name: str, place: Place, loss: Any, calls: Iterable[LossCall], frame: FrameType | None
+) -> dict[Any, tuple[str, int]]:
+    """Return, by their code, the functions that compute a loss, with the loss's name and its place in their results.
+
+    These are the function that has returned it, whatever the program has divided it by; else the user's own function
+    that it has come from; else the functions that have computed anything on the way, under their own names.
+    """
+    alive = [(call, result) for call in calls if (result := call.reference()) is not None]
+    for call, result in alive:
+        if result is loss or (is_divided(loss) and _is_made_of(loss, result)):
+            return {call.function.__code__: (name, 0)}
+    where = frame_of(place) or frame
+    variable = name_loss(place, loss)
+    if where is not None and variable is not None:
+        with guard("finding the function of a loss"):
+            own = find_own_function(variable, place, where)
+            if own is not None and watch_own_loss(own[0]):
+                return {original_code(own[0]): (name, own[1])}
+    return {call.function.__code__: (call.function.__name__, 0) for call, _ in alive}
+
+
+def _is_made_of(loss: Any, part: Any) -> bool:
+    return any(node is part.grad_fn for node, _ in loss.grad_fn.next_functions)
+
+
+def _describe_losses(functions: Iterable[Any], seen: Seen) -> dict[str, Any]:
+    described: dict[str, Any] = {}
+    counts: dict[Place, int] = {}
+    for place, _, _ in seen.backwards:
+        counts[place] = counts.get(place, 0) + 1
+    if (most := max(counts.values(), default=1)) > 1:
+        described["gradient_accumulation_steps"] = most
+    calls = {call.function.__code__: call for call in seen.losses}
+    names = []
+    codes = list(functions)
+    for code in codes:
+        call = calls.get(code)
+        names.append(code.co_name if call is None else call.module or call.function.__name__)
+        if call is not None and len(codes) == 1:
+            described |= {f"loss_{name}": value for name, value in call.settings.items()}
+    if names:
+        described["loss_function"] = ", ".join(dict.fromkeys(names))
+    return described
+
+
+# -- data --------------------------------------------------------------------------------------------------------------
+
+
+def _describe_loader(seen: Seen) -> dict[str, Any]:
+    loader = None if seen.current is None else seen.current.loader()
+    return {} if loader is None else describe_loader(loader)
+
+
+def describe_loader(loader: Any) -> dict[str, Any]:
+    """Return the settings of a ``DataLoader``, and the class and length of what it loads."""
+    sampler = getattr(loader, "sampler", None)
+    described = {
+        "batch_size": getattr(loader, "batch_size", None),
+        "num_workers": getattr(loader, "num_workers", None),
+        "shuffle": type(sampler).__name__ == "RandomSampler",
+        "drop_last": getattr(loader, "drop_last", None),
+        "sampler": type(sampler).__name__ if sampler is not None else None,
+        "dataset_class": type(loader.dataset).__name__,
+        "dataset_size": _length(loader.dataset),
+    }
+    return {name: value for name, value in described.items() if value is not None}
+
+
+def _length(dataset: Any) -> int | None:
+    """Return a data set's length; an iterable one is not asked, which may count by reading."""
+    if isinstance(dataset, torch.utils.data.IterableDataset) or not hasattr(type(dataset), "__len__"):
+        return None
+    return len(dataset)
+
+
+def _log_data(run: ActiveRun, seen: Seen, frame: FrameType | None) -> None:
+    loader = None if seen.current is None else seen.current.loader()
+    if loader is None:
+        return
+    dataset = loader.dataset
+    name = (name_of(dataset, frame) or name_of(loader, frame)) if frame is not None else None
+    described = describe_dataset(dataset, name or "dataset", seen.losses[-1].inputs if seen.losses else [])
+    run.log_inputs([DatasetInput(dataset=described, tags=(InputTag("mlflow.data.context", "train"),))])
+
+
+def describe_dataset(dataset: Any, name: str, batch: list[str]) -> Dataset:
+    """Describe a data set: the tensors that it holds in memory, or else its class, its length and a batch's shapes."""
+    import json
+
+    import xxhash
+
+    from autolog.datasets import describe
+
+    tensors = getattr(dataset, "tensors", None)
+    if type(dataset) is torch.utils.data.TensorDataset and tensors and all(one.is_cpu for one in tensors):
+        arrays = [one.detach().numpy() for one in tensors[:2]]
+        return describe(arrays[0], arrays[1] if len(arrays) > 1 else None, name=name)
+    profile = {"type": type(dataset).__name__, "num_rows": _length(dataset), "batch": batch}
+    text = json.dumps(profile)
+    return Dataset(name=name, digest=xxhash.xxh3_64_hexdigest(text.encode()), schema=None, profile=text)
+
+
+# -- surroundings ------------------------------------------------------------------------------------------------------
+
+
+def _describe_precision(seen: Seen) -> dict[str, Any]:
+    described: dict[str, Any] = {}
+    dtype = next((call.autocast for call in seen.losses if call.autocast), None)
+    if dtype is not None:
+        described |= {"amp": True, "amp_dtype": dtype.removeprefix("torch.")}
+    if seen.has_scaler:
+        described["grad_scaler"] = True
+    return described
+
+
+def describe_process() -> dict[str, Any]:
+    """Return what decides of the results of the whole process: its seed, its determinism, who else trains."""
+    described: dict[str, Any] = {
+        "seed": torch.initial_seed(),
+        "deterministic_algorithms": torch.are_deterministic_algorithms_enabled(),
+    }
+    if torch.cuda.is_available():
+        described |= {
+            "cudnn_deterministic": torch.backends.cudnn.deterministic,
+            "cudnn_benchmark": torch.backends.cudnn.benchmark,
+        }
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        described |= {
+            "distributed_backend": torch.distributed.get_backend(),
+            "world_size": torch.distributed.get_world_size(),
+        }
+    elif os.environ.get("WORLD_SIZE", "1") != "1":
+        described["world_size"] = os.environ["WORLD_SIZE"]
+    return described
+
+
+def _log_summary(run: ActiveRun, model: Any, seen: Seen, number: int) -> None:
+    name = "model_summary.txt" if number == 1 else f"model_summary_{number}.txt"
+    run.log_content(name, summarize(model, seen.losses[-1].inputs if seen.losses else None).encode())

@@ -1,0 +1,150 @@
+"""The steps of optimizers, which PyTorch tells of all of them, and the loops that they belong to."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any, Final
+
+import torch
+
+from autolog.callers import users_frame
+from autolog.guard import guard, report
+from autolog.integrations.torch_loops import OptimizerSteps, Step, TorchLoop
+from autolog.integrations.torch_models import find_model
+from autolog.integrations.torch_optimizers import generation, learning_rate, living_optimizers
+from autolog.integrations.torch_threads import Seen, local
+from autolog.run import active_runs
+from autolog.training import current_training
+
+logger = logging.getLogger("autolog")
+
+_is_compiling: Final = torch.compiler.is_compiling
+_now: Final = time.time
+_runs: Final = active_runs.get
+
+# By the ids of optimizers.
+_steps_of: Final[dict[int, OptimizerSteps]] = {}
+
+
+def watch_steps(module: ModuleType) -> Callable[[], None]:
+    """Be told of the steps of all optimizers; return what takes it back."""
+    handle = module.register_optimizer_step_post_hook(note_step)
+
+    def undo() -> None:
+        handle.remove()
+
+    return undo
+
+
+def note_step(optimizer: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    """Record a step of an optimizer."""
+    # What is compiled is traced, not run: nothing else here may become part of it.
+    if torch.compiler.is_compiling():
+        return
+    try:
+        seen = local.seen
+        loop = seen.loop
+        if loop is not None and seen.iterator is not None:
+            steps = _steps_of.get(id(optimizer))
+            iterator = seen.iterator()
+            now = _now()
+            if (
+                now < loop.due
+                and steps is not None
+                and steps.loop is loop
+                and steps.is_quick
+                and iterator is not None
+                and len(args) == 1
+                and _runs() is loop.stack
+                and not kwargs
+                and steps.reference() is optimizer
+            ):
+                rate = args[0].param_groups[0]["lr"]
+                batches = iterator._num_yielded  # noqa: SLF001  counted by PyTorch anyway
+                loop.waiting.append(Step(steps, now, seen.backwards, seen.norms, rate, batches, seen.current, False))
+                if seen.backwards:
+                    seen.backwards = []
+                if seen.norms:
+                    seen.norms = []
+                return
+        _note_step(optimizer, args, kwargs, seen)
+    except Exception as error:  # noqa: BLE001  whatever it is, it is ours
+        report("recording a step of an optimizer", error)
+
+
+def _note_step(optimizer: Any, args: tuple[Any, ...], kwargs: dict[str, Any], seen: Seen) -> None:
+    backwards, seen.backwards = seen.backwards, []
+    norms, seen.norms = seen.norms, []
+    if current_training() is not None:
+        # A framework trains, and is recorded as a whole.
+        return
+    if seen.loop is not None:
+        seen.loop.flush()
+    steps = _steps_of.get(id(optimizer))
+    if steps is None or steps.reference() is not optimizer or steps.loop.is_over:
+        seen.backwards = backwards
+        steps = _begin(optimizer, seen, steps)
+        seen.backwards = []
+    loop = seen.loop = steps.loop
+    if seen.iterator is None or seen.iterator() is None:
+        seen.find_pass(loop.training_pass)
+    seen.settled_at = generation[0]
+    iterator = None if seen.iterator is None else seen.iterator()
+    closure = args[1] if len(args) > 1 else kwargs.get("closure")
+    rates = tuple(learning_rate(group) for group in optimizer.param_groups)
+    loop.take(
+        Step(
+            steps,
+            _now(),
+            backwards,
+            norms,
+            rates if len(rates) > 1 else rates[0],
+            0 if iterator is None else iterator._num_yielded,  # noqa: SLF001  counted by PyTorch anyway
+            seen.current,
+            closure is not None,
+        )
+    )
+
+
+def _begin(optimizer: Any, seen: Seen, former: OptimizerSteps | None) -> OptimizerSteps:
+    """Begin a loop with an optimizer's first step, or find the one that it is a part of."""
+    frame = users_frame(sys._getframe(2))  # noqa: SLF001  the documented way to the caller
+    code = None if frame is None else frame.f_code
+    model = find_model(optimizer, frame)
+    loop: TorchLoop | None = seen.loop
+    seen.find_pass(None if loop is None else loop.training_pass)
+    # Two optimizers that take turns would otherwise begin a run with every step.
+    takes_turns = former is not None and loop is not None and former.loop.successor is loop and loop.is_young
+    if loop is None or loop.is_over or not (takes_turns or loop.is_joined_by(optimizer, model, code)):
+        others = [one for one in living_optimizers() if one is not optimizer and id(one) not in _steps_of]
+        before = loop
+        if before is not None:
+            before.end()
+        name = type(model).__name__ if model is not None else type(optimizer).__name__
+        loop = TorchLoop(model, name, code, generation[0], is_several=bool(others))
+        if before is not None:
+            before.successor = loop
+        logger.info(
+            "recording %s, trained by %s, as run %s; it ends with the process, with the next training of another "
+            "model, or when model and optimizer are gone",
+            name,
+            type(optimizer).__name__,
+            loop.run.run_id,
+        )
+    key = id(optimizer)
+    steps = loop.add(optimizer, model, seen, frame, lambda reference: _forget(key, reference))
+    _steps_of[key] = steps
+    seen.losses = []
+    return steps
+
+
+def _forget(key: int, reference: Any) -> None:
+    steps = _steps_of.get(key)
+    if steps is not None and steps.reference is reference:
+        del _steps_of[key]
+        with guard("ending a training loop"):
+            steps.loop.end_if_gone()
