@@ -96,11 +96,11 @@ class Loop:
         """Note that a step has been done just now."""
         self.last_step = time.time()
 
-    def record(self, step: Any) -> None:
-        """Record a step; an integration whose steps wait says here what that means."""
+    def record(self, steps: list[Any]) -> None:
+        """Record steps, the earliest first; an integration whose steps wait says here what that means."""
 
     def take(self, step: Any) -> None:
-        """Record a step, which has a ``time``, and those that wait before it."""
+        """Record a step, and those that wait before it."""
         self.waiting.append(step)
         self.flush()
         self.due = time.time() + LONGEST_WAIT
@@ -109,15 +109,13 @@ class Loop:
         """Record the steps that wait."""
         if not self.waiting:
             return
-        with self._turn:
+        with self._turn, guard("recording steps"):
             # Whoever appends meanwhile appends to the same list, behind those that are taken out here.
             count = len(self.waiting)
             steps = self.waiting[:count]
             del self.waiting[:count]
-            for step in steps:
-                with guard("recording a step"):
-                    self.record(step)
-            self.last_step = steps[-1].time
+            if steps:
+                self.record(steps)
 
     def end(self, error: BaseException | None = None) -> None:
         """End the run, if it is the loop's own, at the time of its last step; what finishes it is done in any case."""

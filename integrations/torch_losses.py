@@ -6,17 +6,17 @@ import functools
 import inspect
 import sys
 from collections.abc import Callable
-from types import FrameType, ModuleType
+from types import CodeType, FrameType, ModuleType
 from typing import Any, Final, cast
 from weakref import ref
 
 import torch
 
 from autolog.guard import report
-from autolog.integrations.torch_optimizers import generation, next_generation
+from autolog.integrations.torch_optimizers import generation, look_closely, unsettled
 from autolog.integrations.torch_passes import describe_batch
-from autolog.integrations.torch_threads import LossCall, Place, Seen, local
-from autolog.rerouting import Rerouting, follow, is_reroutable
+from autolog.integrations.torch_threads import LossCall, Seen, local
+from autolog.rerouting import Rerouting, follow, follow_unless_graph, is_reroutable
 from autolog.values import is_plain
 
 Tensor: Final = torch.Tensor
@@ -40,19 +40,19 @@ def note_backward(_: Any, args: tuple[Any, ...], __: dict[str, Any]) -> None:
             frame = cast("FrameType", frame.f_back)
         loss = args[0]
         if type(loss) is Tensor and not seen.scaled and loss.is_cpu and loss.dim() == 0 and len(seen.backwards) < _MOST:
-            seen.backwards.append(((frame.f_code, frame.f_lasti), loss.item(), ref(loss)))
+            seen.backwards.append((frame.f_code, frame.f_lasti, loss.item(), ref(loss) if unsettled else None))
         else:
-            _note_backward_carefully(seen, (frame.f_code, frame.f_lasti), loss)
+            _note_backward_carefully(seen, frame.f_code, frame.f_lasti, loss)
     except Exception as error:  # noqa: BLE001  whatever it is, it is ours
         report("noting a backward pass", error)
 
 
-def _note_backward_carefully(seen: Seen, place: Place, losses: Any) -> None:
+def _note_backward_carefully(seen: Seen, code: CodeType, offset: int, losses: Any) -> None:
     for loss in (losses,) if isinstance(losses, Tensor) else losses:
         if type(loss) is Tensor and loss.numel() == 1 and len(seen.backwards) < _MOST:
             original = next((one for scaled, one in seen.scaled if scaled() is loss), loss)
             value = original.item() if original.is_cpu else original.detach()
-            seen.backwards.append((place, value, ref(original)))
+            seen.backwards.append((code, offset, value, ref(original)))
     seen.scaled = []
 
 
@@ -112,7 +112,7 @@ def watch_losses(functional: ModuleType) -> Callable[[], None]:
         and not name.startswith("_")
         and is_reroutable(function)
     ]
-    reroutings = [follow(function, _note_loss) for function in functions]
+    reroutings = [follow_unless_graph(function, _note_loss, unsettled) for function in functions]
 
     def undo() -> None:
         for rerouting in (*reroutings, *_own):
@@ -168,7 +168,7 @@ def _is_transformed(result: Any) -> bool:
 
 def note_evaluation_mode(_: Any, __: tuple[Any, ...], ___: dict[str, Any]) -> None:
     """Look at losses with a graph again: that of a model in evaluation mode is not trained for."""
-    generation[0] = next_generation()
+    look_closely()
 
 
 def _describe_call(function: Any, result: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> LossCall:

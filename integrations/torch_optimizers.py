@@ -15,6 +15,8 @@ from autolog.values import is_plain
 _generations: Final = itertools.count(1)
 # Grows with every optimizer that is made, and with what else makes it worth looking closely again.
 generation: Final = [0]
+# Empty where no thread is known to look closely: what is asked in every step asks this.
+unsettled: Final[list[object]] = [None]
 # By the ids of optimizers, as in ``attribution``: when each was made, and the module whose parameters it was given.
 _made: Final[dict[int, tuple[weakref.ref[Any], int, weakref.ref[Any] | None]]] = {}
 _schedulers: Final[dict[int, list[weakref.ref[Any]]]] = {}
@@ -29,7 +31,7 @@ def note_optimizer(_: None, args: tuple[Any, ...], kwargs: dict[str, Any]) -> No
         # Of model.parameters() this is the model: the generator is used up in a moment.
         owner = params.gi_frame.f_locals.get("self")
         module = weakref.ref(owner) if isinstance(owner, torch.nn.Module) else None
-    generation[0] = birth = next_generation()
+    birth = look_closely()
     _schedulers.pop(key, None)
     _made[key] = weakref.ref(optimizer, lambda reference: _forget(key, reference)), birth, module
 
@@ -46,9 +48,11 @@ def _forget(key: int, reference: weakref.ref[Any]) -> None:
         _schedulers.pop(key, None)
 
 
-def next_generation() -> int:
-    """Return a number that is greater than all that were returned before."""
-    return next(_generations)
+def look_closely() -> int:
+    """Have every thread look closely until its next step; return a number that is greater than all before."""
+    generation[0] = next(_generations)
+    unsettled[:] = [None]
+    return generation[0]
 
 
 def birth_of(optimizer: Any) -> int:

@@ -18,7 +18,7 @@ from autolog.integrations.torch_models import describe_model, is_compiled, summa
 from autolog.integrations.torch_optimizers import describe_optimizer, describe_schedulers, schedulers_of
 from autolog.integrations.torch_series import frame_of, name_loss
 from autolog.integrations.torch_sources import find_own_function
-from autolog.integrations.torch_threads import LossCall, Place, Seen
+from autolog.integrations.torch_threads import Backward, LossCall, Place, Seen
 from autolog.run import ActiveRun
 
 
@@ -92,7 +92,7 @@ def is_divided(loss: Any) -> bool:
 
 
 def find_functions(
-    name: str, place: Place, loss: Any, calls: Iterable[LossCall], frame: FrameType | None
+    name: str, backward: Backward, loss: Any, calls: Iterable[LossCall], frame: FrameType | None
 ) -> dict[Any, tuple[str, int]]:
     """Return, by their code, the functions that compute a loss, with the loss's name and its place in their results.
 
@@ -103,11 +103,12 @@ def find_functions(
     for call, result in alive:
         if result is loss or (is_divided(loss) and _is_made_of(loss, result)):
             return {call.function.__code__: (name, 0)}
-    where = frame_of(place) or frame
-    variable = name_loss(place, loss)
+    code, offset, *_ = backward
+    where = frame_of(code) or frame
+    variable = name_loss(code, offset, loss)
     if where is not None and variable is not None:
         with guard("finding the function of a loss"):
-            own = find_own_function(variable, place, where)
+            own = find_own_function(variable, code, offset, where)
             if own is not None and watch_own_loss(own[0]):
                 return {original_code(own[0]): (name, own[1])}
     return {call.function.__code__: (call.function.__name__, 0) for call, _ in alive}
@@ -120,7 +121,8 @@ def _is_made_of(loss: Any, part: Any) -> bool:
 def _describe_losses(functions: Iterable[Any], seen: Seen) -> dict[str, Any]:
     described: dict[str, Any] = {}
     counts: dict[Place, int] = {}
-    for place, _, _ in seen.backwards:
+    for code, offset, *_ in seen.backwards:
+        place = id(code), offset
         counts[place] = counts.get(place, 0) + 1
     if (most := max(counts.values(), default=1)) > 1:
         described["gradient_accumulation_steps"] = most
@@ -147,11 +149,13 @@ def _describe_loader(seen: Seen) -> dict[str, Any]:
 
 def describe_loader(loader: Any) -> dict[str, Any]:
     """Return the settings of a ``DataLoader``, and the class and length of what it loads."""
-    sampler = getattr(loader, "sampler", None)
+    # Where batches are sampled as a whole, as accelerate's are, the loader has a sampler that nothing comes from.
+    batches = getattr(loader, "batch_sampler", None)
+    sampler = getattr(batches, "sampler", None) or getattr(loader, "sampler", None)
     described = {
-        "batch_size": getattr(loader, "batch_size", None),
+        "batch_size": getattr(loader, "batch_size", None) or getattr(batches, "batch_size", None),
         "num_workers": getattr(loader, "num_workers", None),
-        "shuffle": type(sampler).__name__ == "RandomSampler",
+        "shuffle": type(sampler).__name__.endswith("RandomSampler"),
         "drop_last": getattr(loader, "drop_last", None),
         "sampler": type(sampler).__name__ if sampler is not None else None,
         "dataset_class": type(loader.dataset).__name__,

@@ -6,11 +6,10 @@ import linecache
 import re
 import sys
 from collections.abc import Iterator
-from types import FrameType
+from types import CodeType, FrameType
 from typing import Any, Final
 
 from autolog.callers import name_in
-from autolog.integrations.torch_threads import Place
 
 _BACKWARD_OF: Final = re.compile(r"(\w+)\)?\.backward\(|\.backward\((\w+)[,)]")
 _FRAMES_SEARCHED: Final = 50
@@ -39,32 +38,32 @@ class Means:
             yield name, total / rows
 
 
-def name_loss(place: Place, loss: Any) -> str | None:
+def name_loss(code: CodeType, offset: int, loss: Any) -> str | None:
     """Return what the user's code calls the loss whose backward pass it begins at a place; None where that has no name.
 
     Args:
-        place: where ``backward`` is called.
+        code: where ``backward`` is called.
+        offset: of the instruction in it.
         loss: the loss, if it is still there.
     """
-    frame = frame_of(place)
+    frame = frame_of(code)
     if frame is not None and loss is not None and (name := name_in(frame, loss)) is not None:
         return name
-    found = _BACKWARD_OF.search(linecache.getline(place[0].co_filename, line_of(place)))
+    found = _BACKWARD_OF.search(linecache.getline(code.co_filename, line_of(code, offset)))
     return next(filter(None, found.groups()), None) if found else None
 
 
-def frame_of(place: Place) -> FrameType | None:
-    """Return the frame that runs the code of a place, if it is one of those that have called."""
+def frame_of(code: CodeType) -> FrameType | None:
+    """Return the frame that runs some code, if it is one of those that have called."""
     frame: FrameType | None = sys._getframe(1)  # noqa: SLF001  the documented way to the caller
     for _ in range(_FRAMES_SEARCHED):
-        if frame is None or frame.f_code is place[0]:
+        if frame is None or frame.f_code is code:
             return frame
         frame = frame.f_back
     return None
 
 
-def line_of(place: Place) -> int:
-    """Return the number of the line of a place in its file."""
-    code, offset = place
+def line_of(code: CodeType, offset: int) -> int:
+    """Return the number of the line of an instruction in its file."""
     lines = (line for start, end, line in code.co_lines() if start <= offset < end and line is not None)
     return next(lines, code.co_firstlineno)

@@ -5,28 +5,28 @@ from __future__ import annotations
 import ast
 import linecache
 import re
-from types import FrameType, FunctionType, MethodType
+from types import CodeType, FrameType, FunctionType, MethodType
 from typing import Any, Final
 
 import torch
 
 from autolog.callers import is_library, variables_in
 from autolog.integrations.torch_series import line_of
-from autolog.integrations.torch_threads import Place
 
 _LINES_SEARCHED: Final = 60
 _LONGEST_STATEMENT: Final = 8
 
 
-def find_own_function(name: str, place: Place, frame: FrameType) -> tuple[FunctionType, int] | None:
+def find_own_function(name: str, code: CodeType, offset: int, frame: FrameType) -> tuple[FunctionType, int] | None:
     """Return the user's function whose result a loss is, and which of several results; None where that is not told.
 
     Args:
         name: the loss's variable.
-        place: where its backward pass begins, in the frame's code.
+        code: where its backward pass begins.
+        offset: of the instruction in it.
         frame: of the user's own code.
     """
-    found = _find_call(name, place)
+    found = _find_call(name, code, offset)
     if found is None:
         return None
     called, index = found
@@ -43,11 +43,11 @@ def find_own_function(name: str, place: Place, frame: FrameType) -> tuple[Functi
     )
 
 
-def _find_call(name: str, place: Place) -> tuple[ast.expr, int] | None:
+def _find_call(name: str, code: CodeType, offset: int) -> tuple[ast.expr, int] | None:
     """Return what is called by the last statement before a place that assigns a name, and the name's place there."""
     assigns = re.compile(rf"^\s*(?:\(?\w+,\s*)*{re.escape(name)}(?:\s*,\s*\w+)*\)?\s*(?::[^=]+)?=[^=]")
-    file, last = place[0].co_filename, line_of(place)
-    for number in range(last - 1, max(place[0].co_firstlineno, last - _LINES_SEARCHED) - 1, -1):
+    file, last = code.co_filename, line_of(code, offset)
+    for number in range(last - 1, max(code.co_firstlineno, last - _LINES_SEARCHED) - 1, -1):
         if assigns.match(linecache.getline(file, number)):
             return _parse_assignment(name, file, number)
     return None

@@ -9,8 +9,12 @@ from dataclasses import dataclass, field
 from types import CodeType
 from typing import Any, Final
 
-Place = tuple[CodeType, int]
-"""Where in the user's code something is called: the code, and the offset of the instruction in it."""
+Backward = tuple[CodeType, int, Any, "weakref.ref[Any] | None"]
+"""A backward pass: the code and the offset of the instruction in it where it begins; the loss's value, which is a
+tensor where that is on a device; and the loss, where anybody looks closely."""
+
+Place = tuple[int, int]
+"""Where in the user's code something is called: the id of the code, which is slow to hash, and the offset in it."""
 
 
 @dataclass(slots=True, eq=False)
@@ -37,8 +41,8 @@ def _no_iterator() -> Any:
 class Seen:
     """What one thread has seen, of ``Pass`` and ``TorchLoop`` among it, whose modules build on this one."""
 
-    # Of every backward pass since the last step: where, the loss's value (a tensor on another device), and the loss.
-    backwards: list[tuple[Place, Any, weakref.ref[Any]]] = field(default_factory=list)
+    # Those since the last step.
+    backwards: list[Backward] = field(default_factory=list)
     # Losses, with what a GradScaler has made of them.
     scaled: list[tuple[weakref.ref[Any], Any]] = field(default_factory=list)
     has_scaler: bool = False

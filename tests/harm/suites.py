@@ -20,6 +20,11 @@ WHOLE: Final[dict[str, tuple[str, ...]]] = {
     "imblearn": ("imblearn",),
     "xgboost": (str(_FOREIGN / "xgboost_functions.py"),),
     "boosting_estimators": (str(_FOREIGN / "estimator_checks.py"),),
+    "torch_optim": (str(_FOREIGN / "torch_optimizers.py"),),
+    "torch_nn": (str(_FOREIGN / "torch_modules.py"),),
+    "torch_autograd": (str(_FOREIGN / "torch_gradients.py"),),
+    "torch_compile": (str(_FOREIGN / "torch_compilers.py"),),
+    "keras_trainer": (str(_FOREIGN / "keras_trainer.py"),),
 }
 
 # Every process imports scikit-learn's tests anew, so that there are few.

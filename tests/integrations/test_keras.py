@@ -225,6 +225,10 @@ def test_a_models_layers_are_a_table(recorded: Recorded) -> None:
 
 
 def test_a_models_architecture_is_what_keras_writes_less_the_compilation(recorded: Recorded) -> None:
+    if "tensorflow" not in recorded.seen("functional")["imported"]:
+        # Keras imports it to write an architecture down, if it is there; autolog does not have it do so.
+        assert recorded.backend != "tensorflow"
+        return
     stored = json.loads(recorded.artifact(recorded.run("functional"), "model_architecture.json"))
     written = json.loads(recorded.seen("functional")["json"])
     assert stored["config"] == written["config"]
