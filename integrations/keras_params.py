@@ -155,7 +155,8 @@ def is_variable(value: Any) -> bool:
 def _to_numpy(value: Any) -> Any:
     from keras.src import backend
 
-    return backend.convert_to_numpy(value)
+    # Keras' own way has NumPy warn of TensorFlow's variables.
+    return value.numpy() if backend.backend() == "tensorflow" else backend.convert_to_numpy(value)
 
 
 def learning_rate_of(optimizer: Any) -> float | None:
