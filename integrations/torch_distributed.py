@@ -15,7 +15,7 @@ import platform
 import threading
 import time
 import weakref
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -81,6 +81,8 @@ class _Follower:
         self.optimizers: weakref.WeakSet[Any] = weakref.WeakSet()
         self.run_id = ""
         self.has_said_so = False
+        self._looks: Iterator[float] = iter(())
+        self._is_looking = False
 
     def follow(self, optimizer: Any, place: _Place) -> None:
         """Take note of a step of an optimizer."""
@@ -91,14 +93,20 @@ class _Follower:
             self.has_said_so = True
             _announce(place)
         if place.is_connected:
-            _speak(functools.partial(self._find, place))
+            self._looks = iter(_LOOKS)
+            if not self._is_looking:
+                self._is_looking = True
+                _speak(functools.partial(self._look, place))
 
-    def _find(self, place: _Place, store: Any) -> None:
-        for seconds in _LOOKS:
-            if _stopping.wait(seconds) or not torch.distributed.is_initialized():
-                return
-            if store.check([_KEY]):
-                self._join(place, msgspec.json.decode(store.get(_KEY), type=_Notice))
+    def _look(self, place: _Place, store: Any) -> None:
+        try:
+            while (seconds := next(self._looks, None)) is not None:
+                if _stopping.wait(seconds) or not torch.distributed.is_initialized():
+                    return
+                if store.check([_KEY]):
+                    self._join(place, msgspec.json.decode(store.get(_KEY), type=_Notice))
+        finally:
+            self._is_looking = False
 
     def _join(self, place: _Place, notice: _Notice) -> None:
         if notice.run_id != self.run_id:
