@@ -20,7 +20,7 @@ from autolog.integrations.torch_optimizers import birth_of
 from autolog.integrations.torch_origins import Origin
 from autolog.integrations.torch_passes import Pass, name_split
 from autolog.integrations.torch_sources import name_loss
-from autolog.integrations.torch_threads import Backward, Place, Seen, local
+from autolog.integrations.torch_threads import Backward, Seen, local
 from autolog.integrations.torch_values import DeviceValues
 from autolog.loops import Loop
 
@@ -91,7 +91,7 @@ class TorchLoop(Loop):
         # the names of these, which of several results it is, and the code.
         self.functions: Final[dict[int, tuple[str, int, CodeType]]] = {}
         # By where the backward pass begins: the name of the loss, whether the program has divided it, and the code.
-        self.losses: Final[dict[Place, tuple[str, bool, CodeType]]] = {}
+        self.losses: Final[dict[tuple[int, int], tuple[str, bool, CodeType]]] = {}
         self._code = code
         self._born_before = born_before
         self._is_several = is_several
@@ -159,7 +159,7 @@ class TorchLoop(Loop):
         as for gradients that are accumulated, the sum; else the mean.
         """
         _, moment, backwards, _, _, _, _, has_closure = one
-        values: dict[Place, list[Any]] = {}
+        values: dict[tuple[int, int], list[Any]] = {}
         for backward in backwards:
             place = id(backward[0]), backward[1]
             if place not in self.losses:
@@ -182,7 +182,7 @@ class TorchLoop(Loop):
     def _name(self, backward: Backward) -> None:
         """Name the loss of a place that has not been seen when the loop began."""
         code, offset, _ = backward
-        self.losses[id(code), offset] = self._unique(name_loss(code, offset) or "loss"), False, code
+        self.losses[id(code), offset] = self._unique(name_loss((code, offset), None) or "loss"), False, code
 
     def _unique(self, name: str) -> str:
         taken = {one for one, *_ in self.losses.values()}
@@ -369,34 +369,33 @@ class TorchLoop(Loop):
 
     def _name_losses(self, seen: Seen) -> list[Origin]:
         """Name the losses of an optimizer's first step in the loop, and return what they have come from."""
-        places = {(id(code), offset): code for code, offset, _ in seen.backwards}
+        places = {(id(code), offset): (code, offset) for code, offset, _ in seen.backwards}
         is_several = self._is_several or len(places) > 1
-        origins = []
-        for place, code in places.items():
-            origin: Origin | None = seen.origins.get(place)
-            if origin is None:
-                # Nobody has looked closely: the optimizer goes on from another run, perhaps in a notebook's next cell.
-                latest = next(reversed(seen.origins.values()), None) or Origin(code)
-                origin = latest._replace(code=code, name=name_loss(code, place[1]))
-            if place not in self.losses:
+        # Where nobody has looked closely, the optimizer goes on from another run, perhaps from a notebook's last cell.
+        known = next(reversed(seen.origins.values()), Origin())
+        origins = [seen.origins.get(place) or known._replace(name=name_loss(place, None)) for place in places.values()]
+        for (key, (code, _)), origin in zip(places.items(), origins, strict=True):
+            if key not in self.losses:
                 name = (origin.name if is_several or self.losses else None) or "loss"
-                self.losses[place] = self._unique(name), origin.is_divided, code
-            self._know_functions(origin, self.losses[place][0])
-            origins.append(origin)
+                self.losses[key] = self._unique(name), origin.is_divided, code
+            self._know_functions(origin, self.losses[key][0])
         return origins
 
     def _know_functions(self, origin: Origin, name: str) -> None:
         """Note which functions compute a loss: what they return for other data belongs beside it.
 
-        Where none is known that has returned it, those that have computed anything on the way, by their own names.
+        Where neither is known that has returned it, those that have computed anything on the way, by their own names.
         """
         if origin.call is not None:
-            found = [(origin.call.function.__code__, name, 0)]
+            self._know(origin.call.function.__code__, name, 0)
         elif origin.own is not None and watch_own_loss(origin.own[0]):
-            found = [(original_code(origin.own[0]), name, origin.own[1])]
+            self._know(original_code(origin.own[0]), name, origin.own[1])
         else:
-            found = [(call.function.__code__, call.function.__name__, 0) for call in origin.parts]
-        self.functions.update({id(code): (name, index, code) for code, name, index in found})
+            for call in origin.parts:
+                self._know(call.function.__code__, call.function.__name__, 0)
+
+    def _know(self, code: CodeType, name: str, index: int) -> None:
+        self.functions[id(code)] = name, index, code
 
     def end_if_gone(self) -> None:
         """End the loop where neither what it trains nor what trains it is there any more."""

@@ -16,7 +16,7 @@ from autolog.guard import report
 from autolog.integrations.torch_optimizers import generation, latest_birth, look_closely, unsettled
 from autolog.integrations.torch_origins import find_origin
 from autolog.integrations.torch_passes import describe_batch
-from autolog.integrations.torch_threads import LossCall, Seen, local
+from autolog.integrations.torch_threads import LossCall, Place, Seen, local
 from autolog.rerouting import Rerouting, follow, follow_unless_graph, is_reroutable
 from autolog.values import is_plain
 
@@ -41,21 +41,21 @@ def note_backward(_: Any, args: tuple[Any, ...], __: dict[str, Any]) -> None:
             frame = cast("FrameType", frame.f_back)
         loss = args[0]
         if (
-            not unsettled
+            seen.settled_at == generation[0]
             and type(loss) is Tensor
-            and not seen.scaled
             and loss.is_cpu
             and loss.dim() == 0
+            and not seen.scaled
             and len(seen.backwards) < _MOST
         ):
             seen.backwards.append((frame.f_code, frame.f_lasti, loss.item()))
         else:
-            _note_backward_carefully(seen, frame, frame.f_lasti, loss)
+            _note_backward_carefully(seen, loss, frame)
     except Exception as error:  # noqa: BLE001  whatever it is, it is ours
         report("noting a backward pass", error)
 
 
-def _note_backward_carefully(seen: Seen, frame: FrameType, offset: int, losses: Any) -> None:
+def _note_backward_carefully(seen: Seen, losses: Any, frame: FrameType) -> None:
     if seen.origins_since != latest_birth[0]:
         # What was taken back before the optimizer was made is none of its steps'.
         seen.origins_since = latest_birth[0]
@@ -65,16 +65,15 @@ def _note_backward_carefully(seen: Seen, frame: FrameType, offset: int, losses: 
         if type(loss) is Tensor and loss.numel() == 1 and len(seen.backwards) < _MOST:
             original = next((one for scaled, one in seen.scaled if scaled() is loss), loss)
             value = original.item() if original.is_cpu else original.detach()
-            seen.backwards.append((frame.f_code, offset, value))
+            seen.backwards.append((frame.f_code, frame.f_lasti, value))
             if seen.settled_at != generation[0]:
-                _note_origin(seen, frame, offset, original)
+                _note_origin(seen, (frame.f_code, frame.f_lasti), original, frame)
     seen.scaled = []
 
 
-def _note_origin(seen: Seen, frame: FrameType, offset: int, loss: Any) -> None:
-    place = id(frame.f_code), offset
+def _note_origin(seen: Seen, place: Place, loss: Any, frame: FrameType) -> None:
     if place not in seen.origins:
-        seen.origins[place] = find_origin(frame, offset, loss, seen.losses)
+        seen.origins[place] = find_origin(place, loss, seen.losses, frame)
 
 
 def note_scaled(scaled: Any, args: tuple[Any, ...], __: dict[str, Any]) -> None:

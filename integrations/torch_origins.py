@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from types import CodeType, FrameType, FunctionType
+from types import FrameType, FunctionType
 from typing import Any, NamedTuple
 
 from autolog.guard import guard
 from autolog.integrations.torch_sources import find_own_function, name_loss
-from autolog.integrations.torch_threads import LossCall
+from autolog.integrations.torch_threads import LossCall, Place
 
 
 class Origin(NamedTuple):
     """What the loss at one place of the user's code has come from.
 
     Attributes:
-        code: where its backward pass begins.
         name: that it has there, if any.
         is_divided: whether it is another one divided or multiplied, as where gradients are accumulated.
         call: the known function that has returned it, whatever the program has divided it by.
@@ -23,7 +22,6 @@ class Origin(NamedTuple):
         parts: the calls of known functions on the way.
     """
 
-    code: CodeType
     name: str | None = None
     is_divided: bool = False
     call: LossCall | None = None
@@ -31,25 +29,25 @@ class Origin(NamedTuple):
     parts: Sequence[LossCall] = ()
 
 
-def find_origin(frame: FrameType, offset: int, loss: Any, calls: Sequence[LossCall]) -> Origin:
+def find_origin(place: Place, loss: Any, calls: Sequence[LossCall], frame: FrameType) -> Origin:
     """Find out what a loss has come from.
 
     Args:
-        frame: where its backward pass has begun.
-        offset: of the instruction there.
-        loss: as it is without a GradScaler's scale.
+        place: where its backward pass has begun.
+        loss: which is not divided by a GradScaler's scale.
         calls: the latest of known functions.
+        frame: that of the place.
     """
-    name = name_loss(frame.f_code, offset, frame, loss)
+    name = name_loss(place, loss)
     is_divided = type(getattr(loss, "grad_fn", None)).__name__ in {"DivBackward0", "MulBackward0"}
     alive = [(call, result) for call in calls if (result := call.reference()) is not None]
     for call, result in alive:
         if result is loss or (is_divided and _is_made_of(loss, result)):
-            return Origin(frame.f_code, name, is_divided, call)
+            return Origin(name, is_divided, call)
     own = None
     with guard("finding the function of a loss"):
-        own = find_own_function(frame.f_code, offset, frame)
-    return Origin(frame.f_code, name, is_divided, None, own, calls)
+        own = find_own_function(place, frame)
+    return Origin(name, is_divided, None, own, calls)
 
 
 def _is_made_of(loss: Any, part: Any) -> bool:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
-from types import FrameType, FunctionType
+from types import FrameType
 from typing import Any
 
 import torch
@@ -13,10 +12,11 @@ from autolog.callers import name_in, variables_in
 from autolog.entities import Dataset, DatasetInput, InputTag
 from autolog.guard import guard
 from autolog.integrations.sklearn_params import describe_values, log_params
-from autolog.integrations.torch_models import describe_model, is_compiled, summarize
+from autolog.integrations.torch_distributed import describe_job
+from autolog.integrations.torch_models import COMPILED, describe_model, find_wrappers, is_sharded, summarize
 from autolog.integrations.torch_optimizers import describe_optimizer, describe_schedulers, schedulers_of
 from autolog.integrations.torch_origins import Origin
-from autolog.integrations.torch_threads import LossCall, Place, Seen
+from autolog.integrations.torch_threads import LossCall, Seen
 from autolog.run import ActiveRun
 
 
@@ -46,8 +46,7 @@ def log_training(
     if model is not None:
         with guard("describing a model"):
             params |= describe_model(model)
-            if is_compiled(model, frame):
-                params["torch_compile"] = True
+            params |= _describe_wrappers(model, optimizer, frame)
             _log_summary(run, model, seen, number)
     if number == 1:
         with guard("describing losses"):
@@ -65,6 +64,20 @@ def log_training(
     else:
         params = {f"{name}.{key}": value for key, value in params.items()}
     log_params(run, "torch", describe_values(params))
+
+
+def _describe_wrappers(model: Any, optimizer: Any, frame: FrameType | None) -> dict[str, Any]:
+    """Return whether a model is compiled, and the class of what distributes it."""
+    wrappers = find_wrappers(model, optimizer, frame)
+    strategies = [name for name in wrappers if name != COMPILED]
+    if is_sharded(model):
+        strategies.append(type(model).__bases__[0].__name__)
+    described: dict[str, Any] = {}
+    if COMPILED in wrappers or getattr(model, "_compiled_call_impl", None) is not None:
+        described["torch_compile"] = True
+    if strategies:
+        described["strategy"] = ", ".join(strategies)
+    return described
 
 
 def name_optimizer(optimizer: Any, frame: FrameType | None) -> str | None:
@@ -86,14 +99,14 @@ def name_of(value: Any, frame: FrameType) -> str | None:
 
 def _describe_losses(origins: Iterable[Origin], seen: Seen) -> dict[str, Any]:
     described: dict[str, Any] = {}
-    counts: dict[Place, int] = {}
+    counts: dict[tuple[int, int], int] = {}
     for code, offset, _ in seen.backwards:
         place = id(code), offset
         counts[place] = counts.get(place, 0) + 1
     if (most := max(counts.values(), default=1)) > 1:
         described["gradient_accumulation_steps"] = most
     calls: dict[Any, LossCall] = {}
-    names: list[str] = []
+    names = []
     for origin in origins:
         if origin.own is not None:
             names.append(_name_function(origin.own[0]))
@@ -108,10 +121,10 @@ def _describe_losses(origins: Iterable[Origin], seen: Seen) -> dict[str, Any]:
     return described
 
 
-def _name_function(function: FunctionType) -> str:
+def _name_function(function: Any) -> str:
     """Return a function's name, and that of the class where it is what a module computes."""
     owner, _, name = function.__qualname__.rpartition(".")
-    return owner.rpartition(".")[2] if name == "forward" and owner else name
+    return str(owner.rpartition(".")[2] if name == "forward" and owner else name)
 
 
 # -- data --------------------------------------------------------------------------------------------------------------
@@ -124,13 +137,11 @@ def _describe_loader(seen: Seen) -> dict[str, Any]:
 
 def describe_loader(loader: Any) -> dict[str, Any]:
     """Return the settings of a ``DataLoader``, and the class and length of what it loads."""
-    # Where batches are sampled as a whole, as accelerate's are, the loader has a sampler that nothing comes from.
-    batches = getattr(loader, "batch_sampler", None)
-    sampler = getattr(batches, "sampler", None) or getattr(loader, "sampler", None)
+    sampler = getattr(loader, "sampler", None)
     described = {
-        "batch_size": getattr(loader, "batch_size", None) or getattr(batches, "batch_size", None),
+        "batch_size": getattr(loader, "batch_size", None),
         "num_workers": getattr(loader, "num_workers", None),
-        "shuffle": type(sampler).__name__.endswith("RandomSampler"),
+        "shuffle": type(sampler).__name__ == "RandomSampler",
         "drop_last": getattr(loader, "drop_last", None),
         "sampler": type(sampler).__name__ if sampler is not None else None,
         "dataset_class": type(loader.dataset).__name__,
@@ -197,14 +208,7 @@ def describe_process() -> dict[str, Any]:
             "cudnn_deterministic": torch.backends.cudnn.deterministic,
             "cudnn_benchmark": torch.backends.cudnn.benchmark,
         }
-    if torch.distributed.is_available() and torch.distributed.is_initialized():
-        described |= {
-            "distributed_backend": torch.distributed.get_backend(),
-            "world_size": torch.distributed.get_world_size(),
-        }
-    elif os.environ.get("WORLD_SIZE", "1") != "1":
-        described["world_size"] = os.environ["WORLD_SIZE"]
-    return described
+    return described | describe_job()
 
 
 def _log_summary(run: ActiveRun, model: Any, seen: Seen, number: int) -> None:

@@ -5,44 +5,55 @@ from __future__ import annotations
 import ast
 import linecache
 import re
-from types import CodeType, FrameType, FunctionType, MethodType
+import sys
+from types import FrameType, FunctionType, MethodType
 from typing import Any, Final
 
 import torch
 
 from autolog.callers import is_library, name_in, variables_in
+from autolog.integrations.torch_threads import Place
 
+_FRAMES_SEARCHED: Final = 50
 _LINES_SEARCHED: Final = 60
 _LONGEST_STATEMENT: Final = 8
 
 
-def name_loss(code: CodeType, offset: int, frame: FrameType | None = None, loss: Any = None) -> str | None:
-    """Return what the user's code calls the loss whose backward pass it begins somewhere; None where that has no name.
+def name_loss(place: Place, loss: Any) -> str | None:
+    """Return what the user's code calls the loss whose backward pass it begins at a place; None where that has no name.
 
     Args:
-        code: where ``backward`` is called.
-        offset: of the instruction in it.
-        frame: that of the code, while it is there.
-        loss: the loss, while it is there.
+        place: where ``backward`` is called.
+        loss: the loss, if it is still there.
     """
+    frame = frame_of(place)
     if frame is not None and loss is not None and (name := name_in(frame, loss)) is not None:
         return name
-    taken_back = _find_taken_back(code, offset)
+    taken_back = _find_taken_back(place)
     return taken_back.id if isinstance(taken_back, ast.Name) else None
 
 
-def find_own_function(code: CodeType, offset: int, frame: FrameType) -> tuple[FunctionType, int] | None:
+def frame_of(place: Place) -> FrameType | None:
+    """Return the frame that runs the code of a place, if it is one of those that have called."""
+    frame: FrameType | None = sys._getframe(1)  # noqa: SLF001  the documented way to the caller
+    for _ in range(_FRAMES_SEARCHED):
+        if frame is None or frame.f_code is place[0]:
+            return frame
+        frame = frame.f_back
+    return None
+
+
+def find_own_function(place: Place, frame: FrameType) -> tuple[FunctionType, int] | None:
     """Return the user's function whose result a loss is, and which of several results; None where that is not told.
 
     Args:
-        code: where the loss's backward pass begins.
-        offset: of the instruction in it.
-        frame: that of the code.
+        place: where the loss's backward pass begins, in the frame's code.
+        frame: of the user's own code.
     """
-    taken_back = _find_taken_back(code, offset)
+    taken_back = _find_taken_back(place)
     found = None
     if isinstance(taken_back, ast.Name):
-        found = _find_assigned(taken_back.id, code, offset)
+        found = _find_assigned(taken_back.id, place)
     elif isinstance(taken_back, ast.Call):
         found = taken_back.func, 0
     if found is None:
@@ -61,9 +72,9 @@ def find_own_function(code: CodeType, offset: int, frame: FrameType) -> tuple[Fu
     )
 
 
-def _find_taken_back(code: CodeType, offset: int) -> ast.expr | None:
-    """Return the expression whose backward pass begins at an instruction: a name, a call, or something else."""
-    statement = _parse(code.co_filename, _line_of(code, offset))
+def _find_taken_back(place: Place) -> ast.expr | None:
+    """Return the expression whose backward pass begins at a place: a name, a call, or something else."""
+    statement = _parse(place[0].co_filename, _line_of(place))
     for node in ast.walk(statement) if statement is not None else ():
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "backward":
             # accelerator.backward(loss) and torch.autograd.backward(loss), or else loss.backward().
@@ -88,14 +99,14 @@ def _strip(value: ast.expr) -> ast.expr:
             return value
 
 
-def _find_assigned(name: str, code: CodeType, offset: int) -> tuple[ast.expr, int] | None:
-    """Return what is called by the last statement before an instruction that assigns a name, and its place there.
+def _find_assigned(name: str, place: Place) -> tuple[ast.expr, int] | None:
+    """Return what is called by the last statement before a place that assigns a name, and the name's place there.
 
     A statement that only divides what the name stands for is passed over.
     """
     assigns = re.compile(rf"^\s*(?:\(?\w+,\s*)*{re.escape(name)}(?:\s*,\s*\w+)*\)?\s*(?::[^=]+)?=[^=]")
-    file, last = code.co_filename, _line_of(code, offset)
-    for number in range(last - 1, max(code.co_firstlineno, last - _LINES_SEARCHED) - 1, -1):
+    file, last = place[0].co_filename, _line_of(place)
+    for number in range(last - 1, max(place[0].co_firstlineno, last - _LINES_SEARCHED) - 1, -1):
         if not assigns.match(linecache.getline(file, number)):
             continue
         statement = _parse(file, number)
@@ -126,7 +137,8 @@ def _parse(file: str, number: int) -> ast.stmt | None:
     return None
 
 
-def _line_of(code: CodeType, offset: int) -> int:
+def _line_of(place: Place) -> int:
+    code, offset = place
     lines = (line for start, end, line in code.co_lines() if start <= offset < end and line is not None)
     return next(lines, code.co_firstlineno)
 

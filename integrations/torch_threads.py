@@ -9,12 +9,11 @@ from dataclasses import dataclass, field
 from types import CodeType
 from typing import Any, Final
 
-Backward = tuple[CodeType, int, Any]
-"""A backward pass: the code and the offset of the instruction in it where it begins, and the loss's value, which is a
-tensor where that is on a device."""
+Place = tuple[CodeType, int]
+"""Where in the user's code something is called: the code, and the offset of the instruction in it."""
 
-Place = tuple[int, int]
-"""Where in the user's code something is called: the id of the code, which is slow to hash, and the offset in it."""
+Backward = tuple[CodeType, int, Any]
+"""A backward pass: its place, and the loss's value, which is a tensor where that is on a device."""
 
 
 @dataclass(slots=True, eq=False)
