@@ -96,6 +96,10 @@ class Loop:
         """Note that a step has been done just now."""
         self.last_step = time.time()
 
+    def place_scores(self) -> tuple[str, int] | None:
+        """Return what part of the data a metric that is computed now is of, and its step; None where nobody knows."""
+        return None
+
     def record(self, steps: list[Any]) -> None:
         """Record steps, the earliest first; an integration whose steps wait says here what that means."""
 

@@ -21,6 +21,7 @@ INTEGRATIONS: dict[str, str] = {
     "optuna": "autolog.integrations.optuna:optuna",
     "torch": "autolog.integrations.torch:torch",
     "accelerate": "autolog.integrations.accelerate:accelerate",
+    "torchmetrics": "autolog.integrations.torchmetrics:torchmetrics",
     "transformers": "autolog.integrations.transformers:transformers",
     "keras": "autolog.integrations.keras:keras",
     "tensorflow": "autolog.integrations.tensorflow:tensorflow",

@@ -15,6 +15,8 @@ from autolog.values import is_plain
 _generations: Final = itertools.count(1)
 # Grows with every optimizer that is made, and with what else makes it worth looking closely again.
 generation: Final = [0]
+# The same of the latest optimizer.
+latest_birth: Final = [0]
 # Empty where no thread is known to look closely: what is asked in every step asks this.
 unsettled: Final[list[object]] = [None]
 # By the ids of optimizers, as in ``attribution``: when each was made, and the module whose parameters it was given.
@@ -31,7 +33,7 @@ def note_optimizer(_: None, args: tuple[Any, ...], kwargs: dict[str, Any]) -> No
         # Of model.parameters() this is the model: the generator is used up in a moment.
         owner = params.gi_frame.f_locals.get("self")
         module = weakref.ref(owner) if isinstance(owner, torch.nn.Module) else None
-    birth = look_closely()
+    latest_birth[0] = birth = look_closely()
     _schedulers.pop(key, None)
     _made[key] = weakref.ref(optimizer, lambda reference: _forget(key, reference)), birth, module
 

@@ -14,8 +14,9 @@ import torch
 
 from autolog.callers import users_frame
 from autolog.guard import guard, report
+from autolog.integrations.torch_distributed import follows_another_rank, publish
 from autolog.integrations.torch_loops import OptimizerSteps, TorchLoop
-from autolog.integrations.torch_models import find_model
+from autolog.integrations.torch_models import find_model, name_class
 from autolog.integrations.torch_optimizers import generation, learning_rate, living_optimizers, unsettled
 from autolog.integrations.torch_threads import Seen, local
 from autolog.run import active_runs
@@ -86,6 +87,9 @@ def _note_step(optimizer: Any, args: tuple[Any, ...], kwargs: dict[str, Any], se
         seen.loop.flush()
     steps = _steps_of.get(id(optimizer))
     if steps is None or steps.reference() is not optimizer or steps.loop.is_over:
+        if follows_another_rank(optimizer):
+            seen.settled_at = generation[0]
+            return
         seen.backwards = backwards
         steps = _begin(optimizer, seen, steps)
         seen.backwards = []
@@ -125,10 +129,12 @@ def _begin(optimizer: Any, seen: Seen, former: OptimizerSteps | None) -> Optimiz
         before = loop
         if before is not None:
             before.end()
-        name = type(model).__name__ if model is not None else type(optimizer).__name__
+        name = name_class(model) if model is not None else type(optimizer).__name__
         loop = TorchLoop(model, name, code, generation[0], is_several=bool(others))
         if before is not None:
             before.successor = loop
+        with guard("telling other ranks of a run"):
+            publish(loop.run)
         logger.info(
             "recording %s, trained by %s, as run %s; it ends with the process, with the next training of another "
             "model, or when model and optimizer are gone",
