@@ -69,6 +69,8 @@ class Loop:
             parent = outer.run_id if outer is not None else None
             self.run = begin_run(name=name, parent_run_id=parent, tags={"mlflow.autologging": integration, **tags})
             self.run.is_of_a_hook = self.run.is_of_a_loop = True
+            if outer is not None:
+                outer.finishers.append(self.end)
             activate(self.run)
         if former is not None and former is not self.run:
             self.run.set_tag(CONTINUED_TAG, former.run_id)
