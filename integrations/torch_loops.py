@@ -118,7 +118,7 @@ class TorchLoop(Loop):
             owner.number = number + 1
             if current is not self._pass or self._evaluation.sums:
                 self._turn_to(current, number)
-            if owner is first:
+            if owner is leading:
                 self.steps += 1
             if backwards:
                 self._take_losses(one, number, series)
@@ -359,7 +359,9 @@ class TorchLoop(Loop):
         """Name the losses of an optimizer's first step in the loop, and return what they have come from."""
         places = {(id(code), offset): (code, offset) for code, offset, _ in seen.backwards}
         is_several = self._is_several or len(places) > 1
-        origins = [seen.origins.get(place) or Origin(name_loss(place, None)) for place in places.values()]
+        # Where nobody has looked closely, the optimizer goes on from another run, perhaps from a notebook's last cell.
+        known = next(reversed(seen.origins.values()), Origin())
+        origins = [seen.origins.get(place) or known._replace(name=name_loss(place, None)) for place in places.values()]
         for (key, (code, _)), origin in zip(places.items(), origins, strict=True):
             if key not in self.losses:
                 name = (origin.name if is_several or self.losses else None) or "loss"

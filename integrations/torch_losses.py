@@ -56,6 +56,11 @@ def note_backward(_: Any, args: tuple[Any, ...], __: dict[str, Any]) -> None:
 
 
 def _note_backward_carefully(seen: Seen, losses: Any, frame: FrameType) -> None:
+    if seen.origins_since != latest_birth[0]:
+        # What was taken back before the optimizer was made is none of its steps'.
+        seen.origins_since = latest_birth[0]
+        seen.origins = {}
+        seen.backwards = []
     for loss in (losses,) if isinstance(losses, Tensor) else losses:
         if type(loss) is Tensor and loss.numel() == 1 and len(seen.backwards) < _MOST:
             original = next((one for scaled, one in seen.scaled if scaled() is loss), loss)
@@ -67,9 +72,6 @@ def _note_backward_carefully(seen: Seen, losses: Any, frame: FrameType) -> None:
 
 
 def _note_origin(seen: Seen, place: Place, loss: Any, frame: FrameType) -> None:
-    if seen.origins_since != latest_birth[0]:
-        seen.origins = {}
-        seen.origins_since = latest_birth[0]
     if place not in seen.origins:
         seen.origins[place] = find_origin(place, loss, seen.losses, frame)
 
