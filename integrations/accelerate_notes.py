@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 import weakref
 from typing import Any, Final
-from weakref import ref
 
 import torch
 from accelerate.state import AcceleratorState, GradientState
@@ -27,7 +26,7 @@ def note_backward(_: Any, args: tuple[Any, ...], __: dict[str, Any]) -> None:
     is_scalar = isinstance(loss, torch.Tensor) and loss.numel() == 1
     if is_scalar and seen.backwards and frame is not None and current_training() is None:
         value = loss.item() if loss.is_cpu else loss.detach()
-        seen.backwards[-1] = (frame.f_code, frame.f_lasti, value, ref(loss))
+        seen.backwards[-1] = (frame.f_code, frame.f_lasti, value)
 
 
 def note_step(_: Any, __: tuple[Any, ...], ___: dict[str, Any]) -> None:

@@ -26,6 +26,8 @@ from autolog.loops import Loop
 
 # Another optimizer that begins within so many steps, in the same function, trains in the same loop: a GAN's.
 _STEPS_TO_JOIN: Final = 64
+# Of further optimizers, one for each epoch perhaps, no params are recorded.
+_MOST_DESCRIBED: Final = 16
 # Seconds between two points of the speed.
 _SPEED_EVERY: Final = 1.0
 
@@ -46,17 +48,17 @@ class OptimizerSteps:
         optimizer: known weakly.
         loop: that it trains in.
         name: in the names of what belongs to it; empty where there is only one.
+        number: of its first step.
     """
 
-    __slots__ = ("is_quick", "loop", "name", "norm_name", "number", "rate_names", "rates", "reference")
+    __slots__ = ("is_quick", "loop", "norm_name", "number", "rate_names", "rates", "reference")
 
-    def __init__(self, optimizer: Any, loop: TorchLoop, name: str) -> None:
+    def __init__(self, optimizer: Any, loop: TorchLoop, name: str, number: int = 0) -> None:
         self.reference = weakref.ref(optimizer)
         self.loop = loop
-        self.name = name
         suffix = f"_{name}" if name else ""
         self.norm_name = f"gradient_norm{suffix}"
-        self.number = 0
+        self.number = number
         self.rates: Any = None
         groups = optimizer.param_groups
         base = f"learning_rate{suffix}"
@@ -80,6 +82,8 @@ class TorchLoop(Loop):
         super().__init__("torch", name, {}, model)
         self.models: Final[list[weakref.ref[Any]]] = []
         self.optimizers: Final[list[OptimizerSteps]] = []
+        # The one whose steps are the loop's.
+        self._leading: OptimizerSteps | None = None
         self.successor: TorchLoop | None = None
         self.checkpoints: list[dict[str, Any]] = []
         self.steps = self.epochs = self.skipped_steps = 0
@@ -110,7 +114,7 @@ class TorchLoop(Loop):
 
     def record(self, steps: list[Step]) -> None:
         """Record steps: their losses, the learning rates where they have changed, the speed once in a while."""
-        first = self.optimizers[0]
+        leading = self._leading
         series: dict[str, list[tuple[int, float, float]]] = {}
         for one in steps:
             owner, moment, backwards, norms, rates, _, current, _ = one
@@ -328,11 +332,17 @@ class TorchLoop(Loop):
         """
         number = len(self.optimizers) + 1
         name = ""
-        if self._is_several or number > 1:
-            name = torch_params.name_optimizer(optimizer, frame) or f"optimizer_{number}"
-        steps = OptimizerSteps(optimizer, self, name)
-        self.optimizers.append(steps)
         is_new = model is not None and not any(one() is model for one in self.models)
+        if number > 1 and not is_new and birth_of(optimizer) > self._born_before:
+            # It was made for what this loop has trained so far, and goes on where another has stopped.
+            name = f"optimizer_{number}"
+            steps = self._leading = OptimizerSteps(optimizer, self, "", self.steps)
+        else:
+            if self._is_several or number > 1:
+                name = torch_params.name_optimizer(optimizer, frame) or f"optimizer_{number}"
+            steps = OptimizerSteps(optimizer, self, name)
+        self._leading = self._leading or steps
+        self.optimizers.append(steps)
         if is_new:
             self.models.append(weakref.ref(model))
             weakref.finalize(model, self.end_if_gone).atexit = False
@@ -342,6 +352,8 @@ class TorchLoop(Loop):
         origins: list[Origin] = []
         with guard("naming the losses of a training loop"):
             origins = self._name_losses(seen)
+        if number > _MOST_DESCRIBED:
+            return steps
         with guard("recording what a training loop trains"):
             torch_params.log_training(
                 self.run,
