@@ -20,21 +20,21 @@ def evaluate(schedule: Any, step: int) -> float | None:
     return float(formula(schedule, step))
 
 
-def _exponential(told: Any, step: int) -> float:
+def _exponential(told: Any, step: int) -> Any:
     periods = step / told.decay_steps
     return told.initial_learning_rate * told.decay_rate ** (math.floor(periods) if told.staircase else periods)
 
 
-def _inverse_time(told: Any, step: int) -> float:
+def _inverse_time(told: Any, step: int) -> Any:
     periods = step / told.decay_steps
     return told.initial_learning_rate / (1 + told.decay_rate * (math.floor(periods) if told.staircase else periods))
 
 
-def _piecewise(told: Any, step: int) -> float:
+def _piecewise(told: Any, step: int) -> Any:
     return told.values[bisect_left(told.boundaries, step)]
 
 
-def _polynomial(told: Any, step: int) -> float:
+def _polynomial(told: Any, step: int) -> Any:
     last = told.decay_steps
     if told.cycle:
         last *= max(math.ceil(step / last), 1)
@@ -42,7 +42,7 @@ def _polynomial(told: Any, step: int) -> float:
     return (told.initial_learning_rate - told.end_learning_rate) * remaining**told.power + told.end_learning_rate
 
 
-def _cosine(told: Any, step: int) -> float:
+def _cosine(told: Any, step: int) -> Any:
     begin, done = told.initial_learning_rate, step
     if told.warmup_target is not None:
         if step < told.warmup_steps:
@@ -51,7 +51,7 @@ def _cosine(told: Any, step: int) -> float:
     return begin * _half_wave(min(done / told.decay_steps, 1.0), 1.0, told.alpha)
 
 
-def _cosine_with_restarts(told: Any, step: int) -> float:
+def _cosine_with_restarts(told: Any, step: int) -> Any:
     held = vars(told)
     grow, done = held["_t_mul"], step / told.first_decay_steps
     if grow == 1.0:
@@ -67,7 +67,7 @@ def _half_wave(part: float, height: float, floor: float) -> float:
     return (1 - floor) * height * (1 + math.cos(math.pi * part)) / 2 + floor
 
 
-_FORMULAS: Final[dict[str, Callable[[Any, int], float]]] = {
+_FORMULAS: Final[dict[str, Callable[[Any, int], Any]]] = {
     "ExponentialDecay": _exponential,
     "InverseTimeDecay": _inverse_time,
     "PiecewiseConstantDecay": _piecewise,

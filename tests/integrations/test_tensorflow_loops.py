@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import threading
 import weakref
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 
 import autolog
 from autolog.entities import RunStatus
+from autolog.integrations.tensorflow_values import deliver, wait_for_values
 
 tf = pytest.importorskip("tensorflow")
 keras = pytest.importorskip("keras")
@@ -340,6 +342,21 @@ def test_a_restored_optimizer_goes_on_counting():
     step = make_step(make_model(), optimizer)
     loss = float(step(features, labels))
     assert points(only_run(), "loss") == [(40, loss)]
+
+
+def test_what_is_not_in_memory_is_read_by_another_thread_in_its_order():
+    taken, threads = [], set()
+
+    def take(value):
+        threads.add(threading.current_thread().name)
+        taken.append(value)
+
+    # As of a tensor on a GPU: what is no number yet.
+    for number in range(20):
+        deliver((tf.constant(float(number)), 4.0), take)
+    wait_for_values()
+    assert taken == [(number + 4.0) / 2 for number in range(20)]
+    assert threads == {"autolog-tensors"}
 
 
 def test_nothing_of_a_step_is_kept():

@@ -291,13 +291,13 @@ def test_no_graph_is_kept_that_would_not_be_kept_anyway():
 
 
 MIRRORED = """
+import autolog
+autolog.enable(integrations=["tensorflow"], strict=True)
 import tensorflow as tf, keras
 tf.config.set_logical_device_configuration(
     tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2
 )
 strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
-import autolog
-autolog.enable(integrations=["tensorflow"], strict=True)
 with strategy.scope():
     model = keras.Sequential([keras.layers.Input((2,)), keras.layers.Dense(1)])
     optimizer = keras.optimizers.SGD(0.1)
@@ -319,7 +319,7 @@ for _ in range(3):
 """
 
 
-def test_replicas_are_one_loop():
+def test_replicas_are_one_loop_also_where_enabled_before_the_import():
     done = subprocess.run(
         [sys.executable, "-c", MIRRORED],
         capture_output=True,
