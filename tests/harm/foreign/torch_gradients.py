@@ -12,7 +12,7 @@ from typing import Any
 import numpy
 import pytest
 import torch
-import torch.nn.functional as F  # noqa: N812  as everybody imports it
+import torch.nn.functional as F
 from digest import show
 from torch.func import functional_call, grad, grad_and_value, hessian, jacrev, jvp, stack_module_state, vjp, vmap
 from torch.utils.checkpoint import checkpoint
@@ -151,10 +151,12 @@ def test_checkpoints_of_activations(reentrant: bool) -> None:
 
 
 def test_anomalies_are_found_as_ever() -> None:
-    with warnings.catch_warnings(), pytest.raises(RuntimeError, match="returned nan") as raised:
+    with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         with torch.autograd.detect_anomaly():
-            torch.sqrt(torch.zeros(1, requires_grad=True) * -1).mul(0).backward()
+            wrong = torch.sqrt(torch.zeros(1, requires_grad=True) * -1).mul(0)
+            with pytest.raises(RuntimeError, match="returned nan") as raised:
+                wrong.backward()
     show(str(raised.value))
 
 
@@ -259,8 +261,8 @@ def test_gradients_that_are_gathered_clipped_and_scaled() -> None:
         scaler.update()
         torch.nn.utils.clip_grad_value_(module.parameters(), 0.1)
         optimizer.zero_grad()
+    module(inputs * float("inf")).sum().backward()
     with pytest.raises(RuntimeError, match="non-finite"):
-        module(inputs * float("inf")).sum().backward()
         torch.nn.utils.clip_grad_norm_(module.parameters(), 1.0, error_if_nonfinite=True)
     show(norms, scaler.state_dict(), module.state_dict())
 
@@ -333,8 +335,13 @@ def test_loaders_give_the_batches_that_they_give(workers: int, start: str | None
     numpy.random.seed(5)
     torch.manual_seed(5)
     loader = DataLoader(
-        Rows(), batch_size=5, shuffle=True, num_workers=workers, multiprocessing_context=start,
-        generator=torch.Generator().manual_seed(6), worker_init_fn=seed_worker,
+        Rows(),
+        batch_size=5,
+        shuffle=True,
+        num_workers=workers,
+        multiprocessing_context=start,
+        generator=torch.Generator().manual_seed(6),
+        worker_init_fn=seed_worker,
     )
     module = network()
     optimizer = torch.optim.SGD(module.parameters(), lr=1e-3)
