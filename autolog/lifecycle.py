@@ -273,6 +273,21 @@ def inherited_run() -> ActiveRun | None:
     return known
 
 
+def join_run(run_id: str, created: RunCreated | None) -> ActiveRun:
+    """Return a handle on a run that another process has begun, and ends.
+
+    Args:
+        run_id: the run's id.
+        created: how it was begun, for what is added here may reach the store earlier; None where it is there by now.
+    """
+    experiment = ExperimentName(created.experiment_id, created.experiment_name) if created else ExperimentName("", "")
+    run = ActiveRun(run_id, experiment, tracking.current())
+    run.created = created
+    # As in a forked child: it may add to the run, which is another's.
+    run.begin_child()
+    return run
+
+
 def take_inherited_run_id() -> str | None:
     """Return the run id that AUTOLOG_RUN_ID names, the first time; None afterwards: later runs are new ones."""
     run_id = os.environ.get(RUN_ID_VARIABLE)
@@ -314,6 +329,7 @@ def _register(run: ActiveRun) -> None:
     open_runs()
     _open[run.run_id] = _known[run.run_id] = run
     _last[:] = [run]
+    _end_with_spawned_process()
     for observer in observers:
         with guard("observing a run"):
             observer(run)
@@ -322,8 +338,9 @@ def _register(run: ActiveRun) -> None:
 def _end_runs(error: BaseException | None = None) -> None:
     """End at exit what the program left open, by how it ended."""
     error = error or tracking.failure_of_the_script()
-    if isinstance(error, SystemExit) and error.code in (None, 0):
-        error = None
+    if isinstance(error, SystemExit):
+        # What runs a function in a process may turn its exception into an exit, as torch.multiprocessing does.
+        error = None if error.code in (None, 0) else error.__context__ or error
     for run in reversed(open_runs()):
         with guard("ending a run at exit"):
             run.end(RunStatus.FINISHED if error is None else RunStatus.FAILED, error)
@@ -337,9 +354,25 @@ def _begin_child() -> None:
         processes.register_after_fork(_known, _end_with_process)
 
 
+def _end_with_spawned_process() -> None:
+    """See to it that a process of multiprocessing's that is no fork ends its runs by how its function has ended."""
+    processes = sys.modules.get("multiprocessing.process")
+    if processes is None or processes.parent_process() is None:
+        return
+    process = processes.current_process()
+    if process not in _ending:
+        _end_with_process(process)
+
+
+# Of multiprocessing's processes, this one, once its end is seen to.
+_ending: Final[weakref.WeakSet[Any]] = weakref.WeakSet()
+
+
 def _end_with_process(_: object) -> None:
+    from multiprocessing.process import current_process
     from multiprocessing.util import Finalize
 
+    _ending.add(current_process())
     # Before the journal is closed, which has the priority 1.
     Finalize(None, lambda: _end_runs(sys.exc_info()[1]), exitpriority=2)
 

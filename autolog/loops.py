@@ -19,7 +19,7 @@ import sys
 import threading
 import time
 import weakref
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from autolog import tracking
@@ -34,6 +34,9 @@ LONGEST_WAIT: Final = 0.01
 _LOOK_EVERY: Final = 0.1
 
 CONTINUED_TAG: Final = "autolog.continued_from"
+
+# Told of every loop that begins: what was written for it before waits for that.
+observers: Final[list[Callable[[Loop], None]]] = []
 
 
 class Loop:
@@ -66,12 +69,17 @@ class Loop:
             parent = outer.run_id if outer is not None else None
             self.run = begin_run(name=name, parent_run_id=parent, tags={"mlflow.autologging": integration, **tags})
             self.run.is_of_a_hook = self.run.is_of_a_loop = True
+            if outer is not None:
+                outer.finishers.append(self.end)
             activate(self.run)
         if former is not None and former is not self.run:
             self.run.set_tag(CONTINUED_TAG, former.run_id)
         self.stack = active_runs.get()
         _latest[:] = [self]
         _loops[self.run.run_id] = self
+        for observer in observers:
+            with guard("observing a training loop"):
+                observer(self)
         _watch()
 
     @property
@@ -90,11 +98,15 @@ class Loop:
         """Note that a step has been done just now."""
         self.last_step = time.time()
 
-    def record(self, step: Any) -> None:
-        """Record a step; an integration whose steps wait says here what that means."""
+    def place_scores(self) -> tuple[str, int] | None:
+        """Return what part of the data a metric that is computed now is of, and its step; None where nobody knows."""
+        return None
+
+    def record(self, steps: list[Any]) -> None:
+        """Record steps, the earliest first; an integration whose steps wait says here what that means."""
 
     def take(self, step: Any) -> None:
-        """Record a step, which has a ``time``, and those that wait before it."""
+        """Record a step, and those that wait before it."""
         self.waiting.append(step)
         self.flush()
         self.due = time.time() + LONGEST_WAIT
@@ -103,15 +115,13 @@ class Loop:
         """Record the steps that wait."""
         if not self.waiting:
             return
-        with self._turn:
+        with self._turn, guard("recording steps"):
             # Whoever appends meanwhile appends to the same list, behind those that are taken out here.
             count = len(self.waiting)
             steps = self.waiting[:count]
             del self.waiting[:count]
-            for step in steps:
-                with guard("recording a step"):
-                    self.record(step)
-            self.last_step = steps[-1].time
+            if steps:
+                self.record(steps)
 
     def end(self, error: BaseException | None = None) -> None:
         """End the run, if it is the loop's own, at the time of its last step; what finishes it is done in any case."""

@@ -34,12 +34,21 @@ _RESUMED: Final = (
 # They stand in the compiled template for what is to be called: no other constants in it are integers.
 _ORIGINAL: Final = 602_214_076
 _HOOK: Final = 662_607_015
+_WANTED: Final = 137_035_999
 
 _ARGUMENTS: Final = ("_autolog_args = ({args})", "_autolog_kwargs = {{{kwargs}}}")
 _FOLLOWED: Final = (
     "_autolog_result = _autolog_original({call})",
     *_ARGUMENTS,
     "_autolog_hook(_autolog_result, _autolog_args, _autolog_kwargs)",
+    "return _autolog_result",
+)
+# A loss with a graph is asked about in every step: the question must cost next to nothing.
+_FOLLOWED_WHERE_WANTED: Final = (
+    "_autolog_result = _autolog_original({call})",
+    f"_autolog_wanted = {_WANTED}",
+    "_autolog_wanted = _autolog_wanted or _autolog_result.requires_grad is not True",
+    "_autolog_wanted and _autolog_hook(_autolog_result, ({args}), {{{kwargs}}})",
     "return _autolog_result",
 )
 _PRECEDED: Final = (
@@ -93,6 +102,17 @@ def follow(function: FunctionType, after: After) -> Rerouting:
     return Rerouting(function, _FOLLOWED, lambda original: functools.partial(after, original))
 
 
+def follow_unless_graph(function: FunctionType, after: After, wanted: list[object]) -> Rerouting:
+    """Have a function that returns a tensor followed by another, which is not called for a result that requires grad.
+
+    Args:
+        function: as of ``follow``.
+        after: as of ``follow``.
+        wanted: while there is anything in it, every result is.
+    """
+    return Rerouting(function, _FOLLOWED_WHERE_WANTED, lambda original: functools.partial(after, original), wanted)
+
+
 def tell(function: FunctionType, listener: Callable[..., object]) -> Rerouting:
     """Have a listener told the result, the positional and the named arguments of a function that has returned."""
     return Rerouting(function, _FOLLOWED, lambda _: listener)
@@ -118,6 +138,7 @@ class Rerouting:
         function: one that ``is_reroutable``.
         steps: what it does instead, after its arguments have been gathered.
         make_hook: is given the original, and returns what the steps call.
+        wanted: what the steps look at, where they do.
     """
 
     def __init__(
@@ -125,6 +146,7 @@ class Rerouting:
         function: FunctionType,
         steps: tuple[str, ...],
         make_hook: Callable[[Callable[..., Any]], Callable[..., Any]],
+        wanted: list[object] | None = None,
     ) -> None:
         self.function: Final = function
         code = self.original_code = function.__code__
@@ -136,7 +158,7 @@ class Rerouting:
             setattr(original, name, getattr(function, name))
         original.__dict__.update(function.__dict__)
         template = _compile(_describe_parameters(code), steps, code.co_freevars)
-        called = {_ORIGINAL: original, _HOOK: make_hook(original)}
+        called: dict[int, Any] = {_ORIGINAL: original, _HOOK: make_hook(original), _WANTED: wanted}
         self._rerouted: Final = template.replace(
             co_name=CODE_NAME,
             # Where inspect looks for the source, and where warnings look for whose code it is.

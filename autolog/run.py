@@ -133,6 +133,22 @@ class ActiveRun:
             except Exception:  # noqa: BLE001  as above
                 self._log_metric_carefully(key, value, step, moment)
 
+    def log_series(self, key: str, points: Sequence[tuple[int, float, float]]) -> None:
+        """Log several points of a metric at once, at a fraction of what each costs by itself.
+
+        Args:
+            key: the metric's name.
+            points: steps, times in seconds since the epoch, and values, all of these very types.
+        """
+        try:
+            # As in ``log_metric``.
+            write = self._journal.write_point  # type: ignore[union-attr]
+            series = self._series[key]
+            write(b"".join([_pack(series, _MARK, step, seconds, value) * 2 for step, seconds, value in points]))
+        except Exception:  # noqa: BLE001  as above
+            for step, seconds, value in points:
+                self._log_metric_carefully(key, value, step, seconds * 1000)
+
     def log_params(self, params: Mapping[str, Any]) -> None:
         """Log params; of a key that is logged again the last value counts."""
         texts = {validate_key("param", key): to_text(value) for key, value in params.items()}

@@ -7,8 +7,8 @@ import os
 import queue
 import threading
 import time
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Final
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from autolog import lifecycle
 from autolog.guard import guard
@@ -21,6 +21,14 @@ if TYPE_CHECKING:
 SAMPLING_INTERVAL: Final = 10.0
 
 
+class _Guest(NamedTuple):
+    """What this process adds to a run of another one."""
+
+    run: ActiveRun
+    select: Callable[[Mapping[str, float]], Mapping[str, float]]
+    goes_on: Callable[[], bool]
+
+
 class _Observer:
     """Two daemon threads, started by the first run: one that describes the environment, one that samples."""
 
@@ -30,6 +38,7 @@ class _Observer:
         self._patience = 0.0
         self._idle = threading.Condition()
         self._threads: dict[str, threading.Thread] = {}
+        self._guests: list[_Guest] = []
 
     def observe(self, run: ActiveRun) -> None:
         """Take note of a run that begins; children share what their parent has."""
@@ -43,6 +52,12 @@ class _Observer:
             self._runs.put(run)
             self._start("autolog-environment", self._describe)
         if settings.system_metrics:
+            self._start("autolog-system-metrics", self._sample)
+
+    def add_guest(self, guest: _Guest) -> None:
+        """Sample for a run of another process as well."""
+        if guest.run.tracking.settings.system_metrics:
+            self._guests = [one for one in self._guests if one.goes_on()] + [guest]
             self._start("autolog-system-metrics", self._sample)
 
     def finish(self, timeout: float | None) -> None:
@@ -83,11 +98,14 @@ class _Observer:
         while True:
             time.sleep(SAMPLING_INTERVAL)
             watched = [run for run in lifecycle.open_runs() if run.parent_run_id is None]
-            if watched:
+            guests = [guest for guest in self._guests if guest.goes_on()]
+            if watched or guests:
                 with guard("sampling the machine"):
                     metrics = sampler.sample()
                     for run in watched:
                         run.log_metrics(metrics, step)
+                    for guest in guests:
+                        guest.run.log_metrics(guest.select(metrics), step)
                 step += 1
 
 
@@ -100,6 +118,21 @@ class _Process:
 def finish(timeout: float | None = None) -> None:
     """Wait for what is still being described, within a time; by default within the settings' for the exit."""
     _Process.observer.finish(timeout)
+
+
+def sample_for(
+    run: ActiveRun,
+    select: Callable[[Mapping[str, float]], Mapping[str, float]],
+    goes_on: Callable[[], bool],
+) -> None:
+    """Add this process's use of the machine to a run of another process.
+
+    Args:
+        run: a handle on it.
+        select: given metrics, returns those to add, under the names that they are to have there.
+        goes_on: asked before each sample whether to go on.
+    """
+    _Process.observer.add_guest(_Guest(run, select, goes_on))
 
 
 def _observe(run: ActiveRun) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 from collections.abc import Iterator
+from importlib.util import find_spec
 from typing import Any, Final
 
 from autolog.integrations.keras_params import count_weights, is_of_keras, vars_of
@@ -55,8 +57,11 @@ def describe_architecture(model: Any) -> str | None:
 
     Returns:
         None where code of the user's own would have to run: of a subclassed model, or of layers, initializers and the
-        like that are not Keras'; also where a function has no name.
+        like that are not Keras'; where a function has no name; and where Keras would import TensorFlow for it, which
+        it does as soon as it writes anything down, whatever it computes with.
     """
+    if "tensorflow" not in sys.modules and find_spec("tensorflow") is not None:
+        return None
     if type(model).__name__ not in {"Functional", "Sequential"} or not all(map(_is_plain, _parts(model))):
         return None
     config = {"module": "keras", "class_name": type(model).__name__, "config": model.get_config()}

@@ -15,7 +15,7 @@ from autolog.attribution import attribute_model, run_of_model
 from autolog.guard import guard
 from autolog.hooks import Call
 from autolog.integrations import lightning_settings as settings
-from autolog.integrations.lightning_checkpoints import Checkpoints, describe_former
+from autolog.integrations.checkpoints import Checkpoints, describe_former
 from autolog.integrations.sklearn_params import describe_values, log_params
 from autolog.integrations.torch_models import describe_model, summarize, unwrap
 from autolog.integrations.torch_optimizers import learning_rate
@@ -167,7 +167,7 @@ class Fit(Evaluation):
         super().__init__(trainer, run, part)
         _epochs.pop(run, None)
         self.model: Final = model
-        self.checkpoints: Final = Checkpoints(self)
+        self.checkpoints: Final = Checkpoints(run, self.prefix)
         self._has_started = False
         # By key how often a value has been logged, to pass over those that a step has not logged anew.
         self._updates: dict[str, int] = {}
@@ -240,7 +240,15 @@ class Fit(Evaluation):
         """Log the values of an epoch of training that has ended."""
         self._updates.clear()
         self.log_epoch_values(self.trainer.fit_loop._results)  # noqa: SLF001  as above
-        self.checkpoints.log_best()
+        self.log_best_checkpoint()
+
+    def log_best_checkpoint(self) -> None:
+        """Log which checkpoint is the best, where another is since the last time."""
+        callback = self.trainer.checkpoint_callback
+        path = getattr(callback, "best_model_path", "")
+        if path and self.checkpoints.mark_best(path):
+            self.run.set_tag(f"{self.prefix}best_model_path", path)
+            self.log("best_model_score", callback.best_model_score, self.trainer.current_epoch)
 
     def end(self) -> None:
         """Log what is known at the end."""
@@ -255,7 +263,7 @@ class Fit(Evaluation):
         with guard("recording early stopping"):
             self._log_early_stopping()
         with guard("recording checkpoints"):
-            self.checkpoints.end()
+            self.log_best_checkpoint()
         _epochs[self.run] = self.trainer.current_epoch
         super().end()
 

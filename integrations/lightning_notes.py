@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from autolog.attribution import attribute_model
-from autolog.integrations.lightning_checkpoints import run_of_checkpoint
+from autolog.integrations.checkpoints import run_of_checkpoint
 from autolog.integrations.lightning_fits import fit_of, record_of
 
 
@@ -48,7 +48,7 @@ def note_evaluation(_: None, args: tuple[Any, ...], __: dict[str, Any]) -> None:
 def note_checkpoint(_: None, args: tuple[Any, ...], __: dict[str, Any]) -> None:
     """Note a checkpoint that has been saved."""
     if (fit := fit_of(args[0])) is not None:
-        fit.checkpoints.note(args[1])
+        fit.checkpoints.note(args[1], args[0].global_step, args[0].current_epoch)
 
 
 def note_removed_checkpoint(_: None, args: tuple[Any, ...], __: dict[str, Any]) -> None:

@@ -7,10 +7,12 @@ A loop is made of calls that are ordinary by themselves: a loss, ``tape.gradient
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any, Final
 
+from autolog.guard import report
 from autolog.hooks import Integration
 from autolog.training import current_training
 
@@ -40,39 +42,46 @@ _KERAS_LOSSES: Final = (
 )
 
 
+@functools.cache
+def _steps() -> Any:
+    # An import statement that finds the module there takes longer than what most listeners do.
+    from autolog.integrations import tensorflow_steps
+
+    return tensorflow_steps
+
+
+@functools.cache
+def _graphs() -> Any:
+    from autolog.integrations import tensorflow_graphs
+
+    return tensorflow_graphs
+
+
 @tensorflow.listen("tensorflow.python.eager.backprop:GradientTape.gradient")
 def gradient(_: Any, args: tuple[Any, ...], __: dict[str, Any]) -> None:
     """Note what is differentiated: the loss of the step that follows."""
     if current_training() is None:
-        from autolog.integrations.tensorflow_steps import note_gradient
-
-        note_gradient(*args[:3])
+        _steps().note_gradient(*args[:3])
 
 
 @tensorflow.listen(f"{_OPTIMIZER}.apply")
 def apply(_: Any, args: tuple[Any, ...], __: dict[str, Any]) -> None:
     """Record a step, or that one is being traced."""
     if current_training() is None:
-        from autolog.integrations.tensorflow_steps import note_step
-
-        note_step(args[0], args[2])
+        _steps().note_step(args[0], args[2])
 
 
 @tensorflow.listen(f"{_OPTIMIZER}.__init__")
 def make_optimizer(_: Any, args: tuple[Any, ...], __: dict[str, Any]) -> None:
     """Note an optimizer that is made while a loop goes on: its steps will be those of another."""
-    from autolog.integrations.tensorflow_steps import note_optimizer
-
-    note_optimizer(args[0])
+    _steps().note_optimizer(args[0])
 
 
 @tensorflow.listen(f"{_OPTIMIZER}._get_current_learning_rate")
 def compute_learning_rate(result: Any, _: tuple[Any, ...], __: dict[str, Any]) -> None:
     """Note the learning rate that a schedule has for a step."""
     if current_training() is None:
-        from autolog.integrations.tensorflow_steps import note_learning_rate
-
-        note_learning_rate(result)
+        _steps().note_learning_rate(result)
 
 
 @tensorflow.listen(
@@ -81,27 +90,21 @@ def compute_learning_rate(result: Any, _: tuple[Any, ...], __: dict[str, Any]) -
 def scale_loss(result: Any, args: tuple[Any, ...], _: dict[str, Any]) -> None:
     """Note the loss that is differentiated in a larger scale."""
     if current_training() is None:
-        from autolog.integrations.tensorflow_steps import note_scaled_loss
-
-        note_scaled_loss(result, args[1])
+        _steps().note_scaled_loss(result, args[1])
 
 
 @tensorflow.listen("keras.src.losses.loss:Loss.__call__")
-def compute_loss(_: Any, args: tuple[Any, ...], __: dict[str, Any]) -> None:
+def compute_loss(result: Any, args: tuple[Any, ...], _: dict[str, Any]) -> None:
     """Note which loss the loop computes."""
     if current_training() is None:
-        from autolog.integrations.tensorflow_steps import note_loss
-
-        note_loss(args[0])
+        _steps().note_loss(args[0], result)
 
 
 def _listen_to_function(module: str, name: str) -> None:
     @tensorflow.listen(f"{module}:{name}")
-    def compute_loss(_: Any, __: tuple[Any, ...], ___: dict[str, Any]) -> None:
+    def compute_loss(result: Any, _: tuple[Any, ...], __: dict[str, Any]) -> None:
         if current_training() is None:
-            from autolog.integrations.tensorflow_steps import note_loss
-
-            note_loss(name.removesuffix("_v2"))
+            _steps().note_loss(name.removesuffix("_v2"), result)
 
 
 for _name in _KERAS_LOSSES:
@@ -115,9 +118,7 @@ _listen_to_function("tensorflow.python.ops.nn_impl", "sigmoid_cross_entropy_with
 def call_function(result: Any, args: tuple[Any, ...], _: dict[str, Any]) -> None:
     """Record the steps that a ``tf.function`` has done."""
     if current_training() is None:
-        from autolog.integrations.tensorflow_graphs import note_call
-
-        note_call(args[0], result)
+        _graphs().note_call(args[0], result)
 
 
 @tensorflow.attach("keras.src.layers.layer")
@@ -133,11 +134,13 @@ def watch_modules(module: ModuleType) -> Callable[[], object]:
 
 
 def _watch_variables(owner: Any) -> Callable[[], object]:
-    from autolog.integrations.tensorflow_steps import note_owner
     from autolog.rerouting import follow
 
     def note(_: Any, result: Any, args: tuple[Any, ...], __: dict[str, Any]) -> None:
-        note_owner(args[0], result)
+        try:
+            _steps().note_owner(args[0], result)
+        except Exception as error:  # noqa: BLE001  as of a listener
+            report("noting whose variables are trained", error)
 
     return follow(owner.trainable_variables.fget, note).undo
 

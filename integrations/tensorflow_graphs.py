@@ -16,6 +16,7 @@ from autolog.integrations.tensorflow_gradients import Gradient
 from autolog.integrations.tensorflow_loops import (
     HIDDEN_LOSS,
     Later,
+    begin_loop,
     find_loop,
     is_replica,
 )
@@ -29,11 +30,11 @@ class TracedSteps:
     function's results; None where it is none of them.
     """
 
-    def __init__(self, optimizer: Any, model: Any, losses: Sequence[Any], target: tuple[str, int] | None) -> None:
+    def __init__(self, optimizer: Any, model: Any, gradient: Gradient | None) -> None:
         self.optimizer: Final = weakref.ref(optimizer)
         self.model: Final = (lambda: None) if model is None else weakref.ref(model)
-        self.losses: Final = losses
-        self.target = target
+        self.gradient: Final = gradient
+        self.target = None if gradient is None or gradient.hidden else gradient.target
         self.count: int | None = 0
         self.place: int | None = None
 
@@ -47,23 +48,22 @@ _functions: Final[dict[int, tuple[weakref.ref[Any], Steps]]] = {}
 _untaken: Final[weakref.WeakSet[Any]] = weakref.WeakSet()
 
 
-def note_traced_step(optimizer: Any, model: Any, losses: Sequence[Any], gradient: Gradient | None) -> None:
+def note_traced_step(optimizer: Any, model: Any, gradient: Gradient | None) -> None:
     """Note a step that is being traced, in its graph and in those around that.
 
     Args:
         optimizer: whose it is.
         model: what it trains, or None.
-        losses: what has been computed for it.
         gradient: what has been differentiated for it, or None.
     """
-    target = gradient.target if gradient is not None and not gradient.hidden else None
     # One function of a replica stands for several, of which one counts.
     is_certain = not is_replica()
     for graph in _graphs():
-        steps = _note(graph, TracedSteps(optimizer, model, losses, target))
+        present = TracedSteps(optimizer, model, gradient)
+        steps = _note(graph, present)
         if steps.count is not None:
             steps.count = steps.count + 1 if is_certain else None
-        if steps.target != target:
+        if steps.target != present.target:
             steps.target = None
         is_certain = False
 
@@ -90,7 +90,7 @@ def note_call(function: Any, result: Any) -> None:
     for one in steps.values():
         if (optimizer := one.optimizer()) is not None:
             for graph in _graphs():
-                _note(graph, TracedSteps(optimizer, one.model(), one.losses, None)).count = None
+                _note(graph, TracedSteps(optimizer, one.model(), one.gradient)).count = None
 
 
 def _record(steps: Steps, result: Any) -> None:
@@ -98,9 +98,10 @@ def _record(steps: Steps, result: Any) -> None:
         optimizer = one.optimizer()
         if optimizer is None:
             continue
-        loop, part = find_loop(optimizer, one.model(), one.losses, "graph")
-        if loop is None or part is None:
+        found = find_loop(optimizer) or begin_loop(optimizer, one.model(), one.gradient, "graph")
+        if found is None:
             continue
+        loop, part = found
         if one.count is None or not part.advance(one.count):
             part.step = _read_step(optimizer)
         value = None if one.place is None else as_scalar(_flatten(result)[one.place])
@@ -119,9 +120,9 @@ def _read_step(optimizer: Any) -> int | Later:
     variable = optimizer._iterations.value  # noqa: SLF001  the public property computes
     value = as_scalar(tf.raw_ops.ReadVariableOp(resource=variable.handle, dtype=variable.dtype))
     if type(value) is float:
-        return int(value)
+        return int(value) - 1
     later = Later()
-    deliver((value,), later.set)
+    deliver((value,), lambda iterations: later.set(iterations - 1))
     return later
 
 

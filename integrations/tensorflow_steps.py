@@ -6,13 +6,16 @@ thread, for the step; nothing is kept of it afterwards.
 
 from __future__ import annotations
 
+import sys
 import threading
 import weakref
+from collections import deque
 from typing import Any, Final
 
+from autolog.callers import variable_name
 from autolog.integrations.tensorflow_gradients import Gradient
 from autolog.integrations.tensorflow_graphs import note_traced_step
-from autolog.integrations.tensorflow_loops import HIDDEN_LOSS, current_loop, find_loop
+from autolog.integrations.tensorflow_loops import HIDDEN_LOSS, begin_loop, current_loop, find_loop
 from autolog.integrations.tensorflow_values import as_scalar
 
 # Gradients and losses that wait for the step that they belong to.
@@ -24,7 +27,8 @@ class _Waiting(threading.local):
 
     def __init__(self) -> None:
         self.gradients: dict[int, Gradient] = {}
-        self.losses: dict[int, Any] = {}
+        # Each with its result.
+        self.losses: deque[tuple[Any, weakref.ref[Any]]] = deque(maxlen=_MOST_WAITING)
         self.scaled: tuple[Any, Any] | None = None
         self.rate: Any = None
         self.owner: weakref.ref[Any] | None = None
@@ -45,7 +49,16 @@ def note_gradient(tape: Any, target: Any, sources: Any) -> None:
         target = loss if target is result else target
     if len(_waiting.gradients) >= _MOST_WAITING:
         _waiting.gradients.clear()
-    _waiting.gradients.setdefault(id(first), Gradient()).add(tape, target)
+    gradient = _waiting.gradients.get(id(first))
+    if gradient is None:
+        gradient = _waiting.gradients[id(first)] = Gradient()
+    gradient.add(tape, target)
+    loop = current_loop()
+    if gradient.name is None and (loop is None or id(first) not in loop.trained):
+        gradient.name = variable_name(target, sys._getframe())  # noqa: SLF001  the documented way to the caller
+    if not gradient.losses:
+        computed = {id(loss): loss for loss, _ in _waiting.losses}
+        gradient.losses = [loss for loss, result in _waiting.losses if result() is target] or list(computed.values())
 
 
 def note_scaled_loss(result: Any, loss: Any) -> None:
@@ -59,13 +72,17 @@ def note_learning_rate(rate: Any) -> None:
     _waiting.rate = as_scalar(rate)
 
 
-def note_loss(loss: Any) -> None:
-    """Note a loss that has been computed; one of Keras' objects takes the place of the functions that it has called."""
-    if not isinstance(loss, str):
-        for key in [key for key, one in _waiting.losses.items() if isinstance(one, str)]:
-            del _waiting.losses[key]
-    if len(_waiting.losses) < _MOST_WAITING:
-        _waiting.losses[id(loss)] = loss
+def note_loss(loss: Any, result: Any) -> None:
+    """Note a loss that has been computed.
+
+    Args:
+        loss: one of Keras' objects, or the name of a function; it takes the place of the functions that it has called.
+        result: what has come of it.
+    """
+    losses = _waiting.losses
+    while losses and isinstance(losses[-1][0], str):
+        losses.pop()
+    losses.append((loss, weakref.ref(result)))
 
 
 def note_owner(owner: Any, variables: Any) -> None:
@@ -91,16 +108,17 @@ def note_step(optimizer: Any, variables: Any) -> None:
         return
     gradient = _waiting.gradients.pop(id(trained[0]), None)
     rate, _waiting.rate = _waiting.rate, None
-    losses, _waiting.losses = _waiting.losses, {}
-    model = _find_model(trained[0])
+    _waiting.losses.clear()
+    _waiting.scaled = None
     if not tf.executing_eagerly():
-        note_traced_step(optimizer, model, list(losses.values()), gradient)
+        note_traced_step(optimizer, _find_model(trained[0]), gradient)
         return
-    loop, part = find_loop(optimizer, model, list(losses.values()), "eager")
-    if loop is None or part is None:
+    found = find_loop(optimizer) or begin_loop(optimizer, _find_model(trained[0]), gradient, "eager")
+    if found is None:
         return
+    loop, part = found
     if not part.advance(1):
-        part.step = int(optimizer._iterations.numpy())  # noqa: SLF001  the public property computes
+        part.step = int(optimizer._iterations.numpy()) - 1  # noqa: SLF001  the public property computes
     if gradient is not None and gradient.values and not gradient.hidden:
         part.record_loss(loop.run, gradient.values)
     else:

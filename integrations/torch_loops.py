@@ -6,19 +6,21 @@ import functools
 import time
 import weakref
 from collections.abc import Callable
-from types import FrameType
-from typing import Any, Final, NamedTuple
+from types import CodeType, FrameType
+from typing import Any, Final
 
 import torch
 
 from autolog.attribution import attribute_model
 from autolog.guard import guard
 from autolog.integrations import torch_params
-from autolog.integrations.torch_losses import parameters_of
+from autolog.integrations.torch_losses import original_code, parameters_of, watch_own_loss
+from autolog.integrations.torch_means import Means
 from autolog.integrations.torch_optimizers import birth_of
+from autolog.integrations.torch_origins import Origin
 from autolog.integrations.torch_passes import Pass, name_split
-from autolog.integrations.torch_series import Means, name_loss
-from autolog.integrations.torch_threads import Place, Seen, local
+from autolog.integrations.torch_sources import name_loss
+from autolog.integrations.torch_threads import Backward, Seen, local
 from autolog.integrations.torch_values import DeviceValues
 from autolog.loops import Loop
 
@@ -28,28 +30,13 @@ _STEPS_TO_JOIN: Final = 64
 _SPEED_EVERY: Final = 1.0
 
 
-class Step(NamedTuple):
-    """A step as it was seen; what it means is found out a few milliseconds later, of many steps at once.
+Step = tuple["OptimizerSteps", float, list[Backward], list[Any], Any, int, "Pass | None", bool]
+"""A step as it was seen; what it means is found out a few milliseconds later, of many steps at once.
 
-    Attributes:
-        steps: the optimizer's.
-        time: in seconds since the epoch.
-        backwards: of ``Seen``, and so are the norms.
-        norms: of gradients.
-        rates: the learning rate, or a tuple of those of several groups of parameters.
-        batches: how many the training's pass over data has had.
-        current: that pass.
-        has_closure: whether the optimizer has asked for the loss itself, perhaps several times.
-    """
-
-    steps: OptimizerSteps
-    time: float
-    backwards: list[tuple[Place, Any, weakref.ref[Any]]]
-    norms: list[Any]
-    rates: Any
-    batches: int
-    current: Pass | None
-    has_closure: bool
+It is the optimizer's steps, the time in seconds since the epoch, the backward passes and the norms of ``Seen``,
+the learning rate or a tuple of those of several groups, how many batches the pass over data has given, that pass,
+and whether the optimizer has asked for the loss itself, perhaps several times.
+"""
 
 
 class OptimizerSteps:
@@ -59,20 +46,20 @@ class OptimizerSteps:
         optimizer: known weakly.
         loop: that it trains in.
         name: in the names of what belongs to it; empty where there is only one.
-        on_gone: called when the optimizer is no longer there.
     """
 
-    __slots__ = ("is_quick", "loop", "name", "number", "rate_names", "rates", "reference", "suffix")
+    __slots__ = ("is_quick", "loop", "name", "norm_name", "number", "rate_names", "rates", "reference")
 
-    def __init__(self, optimizer: Any, loop: TorchLoop, name: str, on_gone: Callable[[Any], None]) -> None:
-        self.reference = weakref.ref(optimizer, on_gone)
+    def __init__(self, optimizer: Any, loop: TorchLoop, name: str) -> None:
+        self.reference = weakref.ref(optimizer)
         self.loop = loop
         self.name = name
-        self.suffix = f"_{name}" if name else ""
+        suffix = f"_{name}" if name else ""
+        self.norm_name = f"gradient_norm{suffix}"
         self.number = 0
         self.rates: Any = None
         groups = optimizer.param_groups
-        base = f"learning_rate{self.suffix}"
+        base = f"learning_rate{suffix}"
         self.rate_names = [base] if len(groups) == 1 else [f"{base}_group_{number}" for number in range(len(groups))]
         # One number that is replaced where it changes can be looked at later.
         self.is_quick = len(groups) == 1 and not isinstance(groups[0].get("lr"), torch.Tensor)
@@ -96,10 +83,11 @@ class TorchLoop(Loop):
         self.successor: TorchLoop | None = None
         self.checkpoints: list[dict[str, Any]] = []
         self.steps = self.epochs = self.skipped_steps = 0
-        # By the code of the functions that compute losses: the names of these, and which of several results it is.
-        self.functions: Final[dict[Any, tuple[str, int]]] = {}
-        # By where the backward pass begins: the name of the loss, and whether the program has divided it.
-        self.losses: Final[dict[Place, tuple[str, bool]]] = {}
+        # By the ids of the code of the functions that compute losses, which is kept so that no other has its id:
+        # the names of these, which of several results it is, and the code.
+        self.functions: Final[dict[int, tuple[str, int, CodeType]]] = {}
+        # By where the backward pass begins: the name of the loss, whether the program has divided it, and the code.
+        self.losses: Final[dict[tuple[int, int], tuple[str, bool, CodeType]]] = {}
         self._code = code
         self._born_before = born_before
         self._is_several = is_several
@@ -120,76 +108,89 @@ class TorchLoop(Loop):
 
     # -- steps -----------------------------------------------------------------------------------------------------
 
-    def record(self, one: Step) -> None:
-        """Record a step: its losses, its learning rates where they have changed, the speed once in a while."""
-        steps = one.steps
-        number = steps.number
-        steps.number = number + 1
-        if steps is self.optimizers[0]:
-            self.steps += 1
-        if one.current is not self._pass:
-            self._begin_epoch(one.current)
-        elif self._evaluation.sums:
-            self._log_evaluation(number if self.epochs else None)
-        moment = int(one.time * 1000)
-        if one.backwards:
-            rows = 0 if one.current is None else one.current.take(one.batches, len(one.backwards))
-            self._rows += rows
-            if len(one.backwards) == 1 or one.has_closure:
-                place, value, _ = one.backwards[0]
-                name = self.losses[place][0] if place in self.losses else self._name(place)
-                self._record_loss(name, value, number, moment, rows or 1)
-            else:
-                self._record_several(one, number, moment, rows or 1)
-        if one.norms:
-            self._log(f"gradient_norm{steps.suffix}", one.norms[-1], number, moment)
-        if one.rates != steps.rates:
-            self._log_rates(steps, one.rates, number, moment)
-        if one.time - self._speed[0] >= _SPEED_EVERY:
-            self._log_speed(one.time, number)
+    def record(self, steps: list[Step]) -> None:
+        """Record steps: their losses, the learning rates where they have changed, the speed once in a while."""
+        first = self.optimizers[0]
+        series: dict[str, list[tuple[int, float, float]]] = {}
+        for one in steps:
+            owner, moment, backwards, norms, rates, _, current, _ = one
+            number = owner.number
+            owner.number = number + 1
+            if current is not self._pass or self._evaluation.sums:
+                self._turn_to(current, number)
+            if owner is first:
+                self.steps += 1
+            if backwards:
+                self._take_losses(one, number, series)
+            if norms and type(norms[-1]) is float:
+                series.setdefault(owner.norm_name, []).append((number, moment, norms[-1]))
+            elif norms:
+                self._log(owner.norm_name, norms[-1], number, moment)
+            if rates != owner.rates:
+                self._log_rates(owner, rates, number, moment)
+        for name, points in series.items():
+            self.run.log_series(name, points)
+        self.last_step = moment
+        if moment - self._speed[0] >= _SPEED_EVERY:
+            self._log_speed(moment, number)
 
-    def _record_loss(self, name: str, value: Any, step: int, moment: int, rows: int) -> None:
-        if type(value) is float:
-            self._keep_loss(name, step, moment, rows, self._epoch, value)
+    def _take_losses(self, one: Step, number: int, series: dict[str, list[tuple[int, float, float]]]) -> None:
+        _, moment, backwards, _, _, batches, current, _ = one
+        rows = 1
+        if current is not None and (taken := current.take(batches, len(backwards))):
+            rows = taken
+            self._rows += taken
+        code, offset, value = backwards[0]
+        known = self.losses.get((id(code), offset))
+        if len(backwards) == 1 and known is not None and type(value) is float:
+            series.setdefault(known[0], []).append((number, moment, value))
+            self._epoch.add(known[0], value, rows)
         else:
-            self._values.read(value, functools.partial(self._keep_loss, name, step, moment, rows, self._epoch))
+            self._record_losses(one, number, rows)
 
-    def _keep_loss(self, name: str, step: int, moment: int, rows: int, epoch: Means, value: float) -> None:
-        self.run.log_metric(name, value, step, moment)
-        epoch.add(name, value, rows)
-
-    def _record_several(self, one: Step, number: int, moment: int, rows: int) -> None:
+    def _record_losses(self, one: Step, number: int, rows: int) -> None:
         """Record one point for each place, of the several backward passes that a step has had there.
 
-        Where the program has divided its loss, as for gradients that are accumulated, their sum; else their mean.
+        Of an optimizer that asks for the loss itself this is the first value; where the program has divided its loss,
+        as for gradients that are accumulated, the sum; else the mean.
         """
-        by_place: dict[Place, list[Any]] = {}
-        for place, value, _ in one.backwards:
-            by_place.setdefault(place, []).append(value)
-        for place, values in by_place.items():
+        _, moment, backwards, _, _, _, _, has_closure = one
+        values: dict[tuple[int, int], list[Any]] = {}
+        for backward in backwards:
+            place = id(backward[0]), backward[1]
             if place not in self.losses:
-                self._name(place)
-            name, is_divided = self.losses[place]
-            total = sum(values)
-            self._record_loss(name, total if is_divided else total / len(values), number, moment, rows)
+                self._name(backward)
+            values.setdefault(place, []).append(backward[2])
+        for place, losses in values.items():
+            name, is_divided, _ = self.losses[place]
+            total = losses[0] if has_closure else sum(losses)
+            value = total if is_divided or has_closure else total / len(losses)
+            keep = functools.partial(self._keep_loss, name, number, moment, rows, self._epoch)
+            if isinstance(value, torch.Tensor):
+                self._values.read(value, keep)
+            else:
+                keep(value)
 
-    def _name(self, place: Place) -> str:
+    def _keep_loss(self, name: str, step: int, moment: float, rows: int, epoch: Means, value: float) -> None:
+        self.run.log_series(name, [(step, moment, float(value))])
+        epoch.add(name, value, rows)
+
+    def _name(self, backward: Backward) -> None:
         """Name the loss of a place that has not been seen when the loop began."""
-        name = self._unique(name_loss(place, None) or "loss")
-        self.losses[place] = name, False
-        return name
+        code, offset, _ = backward
+        self.losses[id(code), offset] = self._unique(name_loss((code, offset), None) or "loss"), False, code
 
     def _unique(self, name: str) -> str:
-        taken = {one for one, _ in self.losses.values()}
+        taken = {one for one, *_ in self.losses.values()}
         return next(one for one in (name, *(f"{name}_{number}" for number in range(2, 1000))) if one not in taken)
 
-    def _log(self, name: str, value: Any, step: int, moment: int) -> None:
+    def _log(self, name: str, value: Any, step: int, moment: float) -> None:
         if isinstance(value, torch.Tensor):
-            self._values.read(value, lambda number: self.run.log_metric(name, number, step, moment))
+            self._values.read(value, lambda number: self.run.log_series(name, [(step, moment, number)]))
         elif value is not None:
-            self.run.log_metric(name, value, step, moment)
+            self.run.log_series(name, [(step, moment, float(value))])
 
-    def _log_rates(self, steps: OptimizerSteps, rates: Any, step: int, moment: int) -> None:
+    def _log_rates(self, steps: OptimizerSteps, rates: Any, step: int, moment: float) -> None:
         before, steps.rates = steps.rates, rates
         pairs = (
             [(rates, before)] if len(steps.rate_names) == 1 else zip(rates, before or (None,) * len(rates), strict=True)
@@ -208,6 +209,13 @@ class TorchLoop(Loop):
         self._speed = now, self.steps, self._rows
 
     # -- epochs and evaluations ------------------------------------------------------------------------------------
+
+    def _turn_to(self, current: Pass | None, number: int) -> None:
+        """Log what is over where a step follows an evaluation, or begins a pass over data."""
+        if current is not self._pass:
+            self._begin_epoch(current)
+        elif self._evaluation.sums:
+            self._log_evaluation(number if self.epochs else None)
 
     def _begin_epoch(self, current: Pass | None) -> None:
         if self._evaluation.sums:
@@ -240,6 +248,17 @@ class TorchLoop(Loop):
     def _log_means(self, means: Means, step: int, rename: Callable[[str], str]) -> None:
         self._values.after(lambda: self.run.log_metrics({rename(name): value for name, value in means.means()}, step))
 
+    def place_scores(self) -> tuple[str, int]:
+        """Return what part of the data a metric that is computed now is of, and the epoch, or else the step."""
+        self.flush()
+        split = self._split if self._evaluation.sums or self.is_evaluating else "train"
+        return split, max((self.epochs or self.steps) - 1, 0)
+
+    def log_score(self, name: str, value: Any) -> None:
+        """Log a metric that was computed by a library, for the part of the data that is evaluated."""
+        split, step = self.place_scores()
+        self._log(f"{split}_{name}", value, step, time.time())
+
     @property
     def is_evaluating(self) -> bool:
         """Whether the model is in evaluation mode, in a loop that trains in the other one."""
@@ -250,17 +269,16 @@ class TorchLoop(Loop):
 
     def pick_loss(self, function: Any, results: tuple[Any, ...]) -> Any:
         """Return which of the several results of a function of the user's own is the loss."""
-        _, place = self.functions.get(function.__code__, ("", 0))
+        _, place, _ = self.functions.get(id(function.__code__), ("", 0, None))
         return results[place] if place < len(results) else None
 
     def evaluate(self, function: Any, result: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Note a loss that was computed for data that nothing is trained on just now."""
-        known = self.functions.get(function.__code__)
+        known = self.functions.get(id(function.__code__))
         if known is None:
             return
         self.flush()
-        shape = getattr(args[0], "shape", None) if args else None
-        rows = int(shape[0]) if shape else 1
+        rows = next((len(one) for one in (*args, *kwargs.values()) if isinstance(one, torch.Tensor) and one.dim()), 1)
         given = dict(zip(parameters_of(function), args, strict=False)) | kwargs
         share = 1 / rows if given.get("reduction") == "sum" else 1.0
         self._split = self._find_split(args)
@@ -299,9 +317,7 @@ class TorchLoop(Loop):
         """Whether other optimizers may still turn out to belong to the loop."""
         return self.steps <= _STEPS_TO_JOIN and self.epochs <= 1
 
-    def add(
-        self, optimizer: Any, model: Any, seen: Seen, frame: FrameType | None, on_gone: Callable[[Any], None]
-    ) -> OptimizerSteps:
+    def add(self, optimizer: Any, model: Any, seen: Seen, frame: FrameType | None) -> OptimizerSteps:
         """Take an optimizer into the loop, and log what it is and what it trains.
 
         Args:
@@ -309,36 +325,63 @@ class TorchLoop(Loop):
             model: what it trains; None where that is not known.
             seen: what the thread has seen before the step.
             frame: of the user's own code.
-            on_gone: called when the optimizer is no longer there.
         """
         number = len(self.optimizers) + 1
         name = ""
         if self._is_several or number > 1:
             name = torch_params.name_optimizer(optimizer, frame) or f"optimizer_{number}"
-        steps = OptimizerSteps(optimizer, self, name, on_gone)
+        steps = OptimizerSteps(optimizer, self, name)
         self.optimizers.append(steps)
         is_new = model is not None and not any(one() is model for one in self.models)
         if is_new:
-            self.models.append(weakref.ref(model, lambda _: self.end_if_gone()))
+            self.models.append(weakref.ref(model))
+            weakref.finalize(model, self.end_if_gone).atexit = False
             attribute_model(model, self.run)
             if len(self.models) == 1:
                 self._trains_in_evaluation_mode = not model.training
+        origins: list[Origin] = []
         with guard("naming the losses of a training loop"):
-            self._name_losses(seen, frame)
+            origins = self._name_losses(seen)
         with guard("recording what a training loop trains"):
             torch_params.log_training(
-                self.run, optimizer, model if is_new else None, self.functions, seen, frame, number, name
+                self.run,
+                optimizer,
+                model if is_new else None,
+                origins,
+                seen,
+                frame,
+                number,
+                name,
             )
         return steps
 
-    def _name_losses(self, seen: Seen, frame: FrameType | None) -> None:
-        is_several = self._is_several or len({place for place, _, _ in seen.backwards}) > 1
-        for place, _, reference in seen.backwards:
-            loss = reference()
-            if place not in self.losses:
-                name = (name_loss(place, loss) if is_several or self.losses else None) or "loss"
-                self.losses[place] = self._unique(name), torch_params.is_divided(loss)
-            self.functions.update(torch_params.find_functions(self.losses[place][0], place, loss, seen.losses, frame))
+    def _name_losses(self, seen: Seen) -> list[Origin]:
+        """Name the losses of an optimizer's first step in the loop, and return what they have come from."""
+        places = {(id(code), offset): (code, offset) for code, offset, _ in seen.backwards}
+        is_several = self._is_several or len(places) > 1
+        origins = [seen.origins.get(place) or Origin(name_loss(place, None)) for place in places.values()]
+        for (key, (code, _)), origin in zip(places.items(), origins, strict=True):
+            if key not in self.losses:
+                name = (origin.name if is_several or self.losses else None) or "loss"
+                self.losses[key] = self._unique(name), origin.is_divided, code
+            self._know_functions(origin, self.losses[key][0])
+        return origins
+
+    def _know_functions(self, origin: Origin, name: str) -> None:
+        """Note which functions compute a loss: what they return for other data belongs beside it.
+
+        Where neither is known that has returned it, those that have computed anything on the way, by their own names.
+        """
+        if origin.call is not None:
+            self._know(origin.call.function.__code__, name, 0)
+        elif origin.own is not None and watch_own_loss(origin.own[0]):
+            self._know(original_code(origin.own[0]), name, origin.own[1])
+        else:
+            for call in origin.parts:
+                self._know(call.function.__code__, call.function.__name__, 0)
+
+    def _know(self, code: CodeType, name: str, index: int) -> None:
+        self.functions[id(code)] = name, index, code
 
     def end_if_gone(self) -> None:
         """End the loop where neither what it trains nor what trains it is there any more."""

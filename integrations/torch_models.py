@@ -13,6 +13,9 @@ from autolog.integrations.torch_optimizers import module_given_to
 
 Module: Final = torch.nn.Module
 
+COMPILED: Final = "OptimizedModule"
+"""The class of what ``torch.compile`` makes of a module."""
+
 _FRAMES_SEARCHED: Final = 8
 # Of an object that trains, its attributes are searched as well.
 _MOST_ATTRIBUTES: Final = 200
@@ -68,33 +71,64 @@ def _parameter_ids(module: Any) -> set[int]:
 
 def unwrap(model: Any) -> Any:
     """Return the user's module inside of what compiles or distributes it."""
-    while model is not None:
-        inner = model.__dict__.get("_modules", {})
-        if type(model).__name__ == "OptimizedModule" and "_orig_mod" in inner:
-            model = inner["_orig_mod"]
-        elif type(model).__module__.startswith("torch.nn.parallel") and "module" in inner:
-            model = inner["module"]
-        else:
-            break
+    while (inner := _inside(model)) is not None:
+        model = inner
     return model
 
 
-def is_compiled(model: Any, frame: FrameType | None) -> bool:
-    """Say whether a model is compiled, in place or in a variable of the user's."""
-    if getattr(model, "_compiled_call_impl", None) is not None:
-        return True
-    return any(
-        type(one).__name__ == "OptimizedModule" and one.__dict__["_modules"].get("_orig_mod") is model
-        for one in _modules_near(users_frame(frame))
+def _inside(model: Any) -> Any:
+    """Return what a module compiles or distributes; None of one that is the user's own."""
+    if model is None:
+        return None
+    inner = model.__dict__.get("_modules", {})
+    if type(model).__name__ == COMPILED:
+        return inner.get("_orig_mod")
+    if type(model).__module__.startswith("torch.nn.parallel"):
+        return inner.get("module")
+    return inner.get("_fsdp_wrapped_module")
+
+
+def find_wrappers(model: Any, optimizer: Any, frame: FrameType | None) -> list[str]:
+    """Return the classes of the modules that compile or distribute a model, the outermost first.
+
+    Args:
+        model: the user's own.
+        optimizer: of its parameters.
+        frame: where to look for them.
+    """
+    for outer in (module_given_to(optimizer), *_modules_near(users_frame(frame))):
+        wrappers = []
+        one, inner = outer, _inside(outer)
+        while inner is not None:
+            wrappers.append(type(one).__name__)
+            one, inner = inner, _inside(inner)
+        if one is model and wrappers:
+            return wrappers
+    return []
+
+
+def name_class(model: Any) -> str:
+    """Return the name of a module's class, as the user knows it: ``fully_shard`` gives a module another one."""
+    kind = type(model)
+    return (kind.__bases__[-1] if is_sharded(model) else kind).__name__
+
+
+def is_sharded(model: Any) -> bool:
+    """Say whether a module has been distributed in place, by ``fully_shard`` and the like."""
+    kind = type(model)
+    return (
+        kind.__module__.startswith("torch.distributed.")
+        and len(kind.__bases__) > 1
+        and issubclass(kind.__bases__[-1], Module)
     )
 
 
 def describe_model(model: Any) -> dict[str, Any]:
     """Return a model's class, the number of its parameters, and their dtypes and devices."""
     parameters = list(Module.parameters(model))
-    sizes = [(one.numel() if not _is_lazy(one) else 0, one.requires_grad) for one in parameters]
+    sizes = [(_size_of(one), one.requires_grad) for one in parameters]
     return {
-        "model_class": type(model).__name__,
+        "model_class": name_class(model),
         "total_params": sum(size for size, _ in sizes),
         "trainable_params": sum(size for size, is_trained in sizes if is_trained),
         "dtype": ", ".join(dict.fromkeys(str(one.dtype).removeprefix("torch.") for one in parameters)),
@@ -119,11 +153,9 @@ def summarize(model: Any, inputs: list[str] | None = None) -> str:
             f"{key} {'lazy' if _is_lazy(one) else list(one.shape)}{'' if one.requires_grad else ' frozen'}"
             for key, one in own
         )
-        count = sum(one.numel() for _, one in own if not _is_lazy(one))
+        count = sum(_size_of(one) for _, one in own)
         indent = "  " * (name.count(".") + 1) if name else ""
-        rows.append(
-            (f"{indent}{name or type(model).__name__}", type(module).__name__, shapes, f"{count:,}" if own else "")
-        )
+        rows.append((f"{indent}{name or name_class(model)}", name_class(module), shapes, f"{count:,}" if own else ""))
     widths = [max(len(row[column]) for row in rows) for column in range(4)]
     lines = [
         f"{row[0]:<{widths[0]}}  {row[1]:<{widths[1]}}  {row[2]:<{widths[2]}}  {row[3]:>{widths[3]}}".rstrip()
@@ -134,6 +166,14 @@ def summarize(model: Any, inputs: list[str] | None = None) -> str:
     if inputs:
         lines.append(f"Loss of: {', '.join(inputs)}")
     return "\n".join(lines) + "\n"
+
+
+def _size_of(parameter: Any) -> int:
+    """Return how many numbers a parameter has in all, where a part of them may be here."""
+    if _is_lazy(parameter):
+        return 0
+    whole = getattr(parameter, "_unpadded_unsharded_size", None)
+    return int(parameter.numel() if whole is None else whole.numel())
 
 
 def _is_lazy(parameter: Any) -> bool:

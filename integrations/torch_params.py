@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from types import FrameType
 from typing import Any
@@ -13,12 +12,11 @@ from autolog.callers import name_in, variables_in
 from autolog.entities import Dataset, DatasetInput, InputTag
 from autolog.guard import guard
 from autolog.integrations.sklearn_params import describe_values, log_params
-from autolog.integrations.torch_losses import original_code, watch_own_loss
-from autolog.integrations.torch_models import describe_model, is_compiled, summarize
+from autolog.integrations.torch_distributed import describe_job
+from autolog.integrations.torch_models import COMPILED, describe_model, find_wrappers, is_sharded, summarize
 from autolog.integrations.torch_optimizers import describe_optimizer, describe_schedulers, schedulers_of
-from autolog.integrations.torch_series import frame_of, name_loss
-from autolog.integrations.torch_sources import find_own_function
-from autolog.integrations.torch_threads import LossCall, Place, Seen
+from autolog.integrations.torch_origins import Origin
+from autolog.integrations.torch_threads import LossCall, Seen
 from autolog.run import ActiveRun
 
 
@@ -26,7 +24,7 @@ def log_training(
     run: ActiveRun,
     optimizer: Any,
     model: Any,
-    functions: Iterable[Any],
+    origins: Iterable[Origin],
     seen: Seen,
     frame: FrameType | None,
     number: int,
@@ -38,7 +36,7 @@ def log_training(
         run: to log to.
         optimizer: which has just done its first step.
         model: what it trains; None where that is not known, or was logged before.
-        functions: the code of those that compute losses.
+        origins: of the losses.
         seen: what the thread has seen before the step.
         frame: of the user's own code.
         number: 1 for the first optimizer of the loop.
@@ -48,12 +46,11 @@ def log_training(
     if model is not None:
         with guard("describing a model"):
             params |= describe_model(model)
-            if is_compiled(model, frame):
-                params["torch_compile"] = True
+            params |= _describe_wrappers(model, optimizer, frame)
             _log_summary(run, model, seen, number)
     if number == 1:
         with guard("describing losses"):
-            params |= _describe_losses(functions, seen)
+            params |= _describe_losses(origins, seen)
         for describe in (_describe_loader, _describe_precision):
             with guard("describing a training loop"):
                 params |= describe(seen)
@@ -67,6 +64,20 @@ def log_training(
     else:
         params = {f"{name}.{key}": value for key, value in params.items()}
     log_params(run, "torch", describe_values(params))
+
+
+def _describe_wrappers(model: Any, optimizer: Any, frame: FrameType | None) -> dict[str, Any]:
+    """Return whether a model is compiled, and the class of what distributes it."""
+    wrappers = find_wrappers(model, optimizer, frame)
+    strategies = [name for name in wrappers if name != COMPILED]
+    if is_sharded(model):
+        strategies.append(type(model).__bases__[0].__name__)
+    described: dict[str, Any] = {}
+    if COMPILED in wrappers or getattr(model, "_compiled_call_impl", None) is not None:
+        described["torch_compile"] = True
+    if strategies:
+        described["strategy"] = ", ".join(strategies)
+    return described
 
 
 def name_optimizer(optimizer: Any, frame: FrameType | None) -> str | None:
@@ -86,55 +97,34 @@ def name_of(value: Any, frame: FrameType) -> str | None:
 # -- losses ------------------------------------------------------------------------------------------------------------
 
 
-def is_divided(loss: Any) -> bool:
-    """Say whether a loss is another one divided or multiplied by a number, as where gradients are accumulated."""
-    return type(getattr(loss, "grad_fn", None)).__name__ in {"DivBackward0", "MulBackward0"}
-
-
-def find_functions(
-    name: str, place: Place, loss: Any, calls: Iterable[LossCall], frame: FrameType | None
-) -> dict[Any, tuple[str, int]]:
-    """Return, by their code, the functions that compute a loss, with the loss's name and its place in their results.
-
-    These are the function that has returned it, whatever the program has divided it by; else the user's own function
-    that it has come from; else the functions that have computed anything on the way, under their own names.
-    """
-    alive = [(call, result) for call in calls if (result := call.reference()) is not None]
-    for call, result in alive:
-        if result is loss or (is_divided(loss) and _is_made_of(loss, result)):
-            return {call.function.__code__: (name, 0)}
-    where = frame_of(place) or frame
-    variable = name_loss(place, loss)
-    if where is not None and variable is not None:
-        with guard("finding the function of a loss"):
-            own = find_own_function(variable, place, where)
-            if own is not None and watch_own_loss(own[0]):
-                return {original_code(own[0]): (name, own[1])}
-    return {call.function.__code__: (call.function.__name__, 0) for call, _ in alive}
-
-
-def _is_made_of(loss: Any, part: Any) -> bool:
-    return any(node is part.grad_fn for node, _ in loss.grad_fn.next_functions)
-
-
-def _describe_losses(functions: Iterable[Any], seen: Seen) -> dict[str, Any]:
+def _describe_losses(origins: Iterable[Origin], seen: Seen) -> dict[str, Any]:
     described: dict[str, Any] = {}
-    counts: dict[Place, int] = {}
-    for place, _, _ in seen.backwards:
+    counts: dict[tuple[int, int], int] = {}
+    for code, offset, _ in seen.backwards:
+        place = id(code), offset
         counts[place] = counts.get(place, 0) + 1
     if (most := max(counts.values(), default=1)) > 1:
         described["gradient_accumulation_steps"] = most
-    calls = {call.function.__code__: call for call in seen.losses}
+    calls: dict[Any, LossCall] = {}
     names = []
-    codes = list(functions)
-    for code in codes:
-        call = calls.get(code)
-        names.append(code.co_name if call is None else call.module or call.function.__name__)
-        if call is not None and len(codes) == 1:
-            described |= {f"loss_{name}": value for name, value in call.settings.items()}
+    for origin in origins:
+        if origin.own is not None:
+            names.append(_name_function(origin.own[0]))
+        else:
+            calls |= {call.function: call for call in ([origin.call] if origin.call is not None else origin.parts)}
+    names += [call.module or call.function.__name__ for call in calls.values()]
     if names:
         described["loss_function"] = ", ".join(dict.fromkeys(names))
+    if len(names) == 1:
+        for call in calls.values():
+            described |= {f"loss_{name}": value for name, value in call.settings.items()}
     return described
+
+
+def _name_function(function: Any) -> str:
+    """Return a function's name, and that of the class where it is what a module computes."""
+    owner, _, name = function.__qualname__.rpartition(".")
+    return str(owner.rpartition(".")[2] if name == "forward" and owner else name)
 
 
 # -- data --------------------------------------------------------------------------------------------------------------
@@ -218,14 +208,7 @@ def describe_process() -> dict[str, Any]:
             "cudnn_deterministic": torch.backends.cudnn.deterministic,
             "cudnn_benchmark": torch.backends.cudnn.benchmark,
         }
-    if torch.distributed.is_available() and torch.distributed.is_initialized():
-        described |= {
-            "distributed_backend": torch.distributed.get_backend(),
-            "world_size": torch.distributed.get_world_size(),
-        }
-    elif os.environ.get("WORLD_SIZE", "1") != "1":
-        described["world_size"] = os.environ["WORLD_SIZE"]
-    return described
+    return described | describe_job()
 
 
 def _log_summary(run: ActiveRun, model: Any, seen: Seen, number: int) -> None:

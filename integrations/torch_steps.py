@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 import time
+import weakref
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any, Final
@@ -13,16 +14,16 @@ import torch
 
 from autolog.callers import users_frame
 from autolog.guard import guard, report
-from autolog.integrations.torch_loops import OptimizerSteps, Step, TorchLoop
-from autolog.integrations.torch_models import find_model
-from autolog.integrations.torch_optimizers import generation, learning_rate, living_optimizers
+from autolog.integrations.torch_distributed import follows_another_rank, publish
+from autolog.integrations.torch_loops import OptimizerSteps, TorchLoop
+from autolog.integrations.torch_models import find_model, name_class
+from autolog.integrations.torch_optimizers import generation, learning_rate, living_optimizers, unsettled
 from autolog.integrations.torch_threads import Seen, local
 from autolog.run import active_runs
 from autolog.training import current_training
 
 logger = logging.getLogger("autolog")
 
-_is_compiling: Final = torch.compiler.is_compiling
 _now: Final = time.time
 _runs: Final = active_runs.get
 
@@ -65,7 +66,7 @@ def note_step(optimizer: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> 
             ):
                 rate = args[0].param_groups[0]["lr"]
                 batches = iterator._num_yielded  # noqa: SLF001  counted by PyTorch anyway
-                loop.waiting.append(Step(steps, now, seen.backwards, seen.norms, rate, batches, seen.current, False))
+                loop.waiting.append((steps, now, seen.backwards, seen.norms, rate, batches, seen.current, False))
                 if seen.backwards:
                     seen.backwards = []
                 if seen.norms:
@@ -86,6 +87,9 @@ def _note_step(optimizer: Any, args: tuple[Any, ...], kwargs: dict[str, Any], se
         seen.loop.flush()
     steps = _steps_of.get(id(optimizer))
     if steps is None or steps.reference() is not optimizer or steps.loop.is_over:
+        if follows_another_rank(optimizer):
+            seen.settled_at = generation[0]
+            return
         seen.backwards = backwards
         steps = _begin(optimizer, seen, steps)
         seen.backwards = []
@@ -93,11 +97,12 @@ def _note_step(optimizer: Any, args: tuple[Any, ...], kwargs: dict[str, Any], se
     if seen.iterator is None or seen.iterator() is None:
         seen.find_pass(loop.training_pass)
     seen.settled_at = generation[0]
+    unsettled.clear()
     iterator = None if seen.iterator is None else seen.iterator()
     closure = args[1] if len(args) > 1 else kwargs.get("closure")
     rates = tuple(learning_rate(group) for group in optimizer.param_groups)
     loop.take(
-        Step(
+        (
             steps,
             _now(),
             backwards,
@@ -124,10 +129,12 @@ def _begin(optimizer: Any, seen: Seen, former: OptimizerSteps | None) -> Optimiz
         before = loop
         if before is not None:
             before.end()
-        name = type(model).__name__ if model is not None else type(optimizer).__name__
+        name = name_class(model) if model is not None else type(optimizer).__name__
         loop = TorchLoop(model, name, code, generation[0], is_several=bool(others))
         if before is not None:
             before.successor = loop
+        with guard("telling other ranks of a run"):
+            publish(loop.run)
         logger.info(
             "recording %s, trained by %s, as run %s; it ends with the process, with the next training of another "
             "model, or when model and optimizer are gone",
@@ -135,16 +142,15 @@ def _begin(optimizer: Any, seen: Seen, former: OptimizerSteps | None) -> Optimiz
             type(optimizer).__name__,
             loop.run.run_id,
         )
-    key = id(optimizer)
-    steps = loop.add(optimizer, model, seen, frame, lambda reference: _forget(key, reference))
-    _steps_of[key] = steps
+    steps = loop.add(optimizer, model, seen, frame)
+    _steps_of[id(optimizer)] = steps
+    weakref.finalize(optimizer, _forget, id(optimizer), steps).atexit = False
     seen.losses = []
     return steps
 
 
-def _forget(key: int, reference: Any) -> None:
-    steps = _steps_of.get(key)
-    if steps is not None and steps.reference is reference:
+def _forget(key: int, steps: OptimizerSteps) -> None:
+    if _steps_of.get(key) is steps:
         del _steps_of[key]
-        with guard("ending a training loop"):
-            steps.loop.end_if_gone()
+    with guard("ending a training loop"):
+        steps.loop.end_if_gone()

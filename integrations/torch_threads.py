@@ -12,6 +12,9 @@ from typing import Any, Final
 Place = tuple[CodeType, int]
 """Where in the user's code something is called: the code, and the offset of the instruction in it."""
 
+Backward = tuple[CodeType, int, Any]
+"""A backward pass: its place, and the loss's value, which is a tensor where that is on a device."""
+
 
 @dataclass(slots=True, eq=False)
 class LossCall:
@@ -37,14 +40,17 @@ def _no_iterator() -> Any:
 class Seen:
     """What one thread has seen, of ``Pass`` and ``TorchLoop`` among it, whose modules build on this one."""
 
-    # Of every backward pass since the last step: where, the loss's value (a tensor on another device), and the loss.
-    backwards: list[tuple[Place, Any, weakref.ref[Any]]] = field(default_factory=list)
+    # Those since the last step.
+    backwards: list[Backward] = field(default_factory=list)
     # Losses, with what a GradScaler has made of them.
     scaled: list[tuple[weakref.ref[Any], Any]] = field(default_factory=list)
     has_scaler: bool = False
     # The latest calls of loss functions, while it is not known which of them is the one that is trained for.
     losses: list[LossCall] = field(default_factory=list)
     settled_at: int = -1
+    # What losses have come from, by where their backward passes begin; and the optimizer since which that holds.
+    origins: dict[Place, Any] = field(default_factory=dict)
+    origins_since: int = -1
     # Norms of gradients, as what clips them has returned them.
     norms: list[Any] = field(default_factory=list)
     clipping: dict[str, Any] = field(default_factory=dict)

@@ -63,6 +63,12 @@ def digest(*values: Any) -> str:
     return hashlib.sha256(b"".join(np.ascontiguousarray(value).tobytes() for value in values)).hexdigest()[:16]
 
 
+def frameworks() -> list[str]:
+    """Return what is imported of what a hook could make Keras import."""
+    known = {"tensorflow", "torch", "jax", "h5py", "pandas", "rich", "matplotlib", "IPython", "grain"}
+    return sorted(known & sys.modules.keys())
+
+
 def weights(model: Any) -> str:
     return digest(*model.get_weights())
 
@@ -91,18 +97,20 @@ def random_state() -> dict[str, str]:
 @scenario
 def functional() -> Any:
     model = classifier("digits")
-    path = str(Path("best.keras").resolve())
+    path = str(Path("best.weights.h5").resolve())
     callbacks = [
         keras.callbacks.EarlyStopping(monitor="val_loss", patience=2, min_delta=100.0, restore_best_weights=True),
         keras.callbacks.ReduceLROnPlateau(monitor="val_loss", factor=0.5, patience=1, min_delta=100.0, min_lr=0.0),
-        keras.callbacks.ModelCheckpoint(path, monitor="val_loss", save_best_only=True),
+        keras.callbacks.ModelCheckpoint(path, monitor="val_loss", save_best_only=True, save_weights_only=True),
     ]
     before = list(callbacks)
     history = model.fit(
         X_TRAIN, Y_TRAIN, epochs=9, batch_size=16, validation_data=(X_VAL, Y_VAL), callbacks=callbacks, verbose=0
     )
+    imported = frameworks()
     return {
         "history": history.history,
+        "imported": imported,
         "epochs": history.epoch,
         "config": {key: str(value) for key, value in model.optimizer.get_config().items()},
         "counts": [model.count_params(), len(model.layers)],
@@ -422,7 +430,7 @@ def two_by_batches() -> Any:
     return {"losses": losses}
 
 
-@scenario
+@scenario_anywhere
 def objects() -> Any:
     model = classifier()
     model.fit(X, Y, epochs=1, verbose=0)
@@ -465,6 +473,7 @@ def main(names: list[str]) -> None:
         run = last_run()
         observed |= {
             "random": random_state(),
+            "frameworks": frameworks(),
             "output": re.sub(r"\d+(us|ms|s)(/step|/epoch)?", "T", output.getvalue()),
             "warnings": [str(one.message) for one in warned if issubclass(one.category, UserWarning)],
         }

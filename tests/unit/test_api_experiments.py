@@ -8,6 +8,7 @@ import pytest
 import autolog
 from autolog.entities import ViewType
 from autolog.errors import AlreadyExists, InvalidParameter, InvalidState, NotFound
+from autolog.integrations import INTEGRATIONS
 
 
 @pytest.fixture(params=["file", "sqlite"])
@@ -190,7 +191,7 @@ def test_flush_says_no_within_its_time_where_the_store_cannot_be_written(tmp_pat
 
 def test_mlflows_autolog_keeps_the_store_and_the_experiment_in_force(store):
     autolog.set_experiment("mine")
-    autolog.autolog(log_models=False, exclude_flavors=["sklearn", "xgboost", "lightgbm", "pyspark"], silent=True)
+    autolog.autolog(log_models=False, exclude_flavors=[*INTEGRATIONS, "pyspark"], silent=True)
     assert autolog.is_enabled() is False
     autolog.autolog(extra_tags={"team": "a"})
     assert autolog.is_enabled()
