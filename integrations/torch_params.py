@@ -143,7 +143,8 @@ def describe_loader(loader: Any) -> dict[str, Any]:
     described = {
         "batch_size": getattr(loader, "batch_size", None) or getattr(batches, "batch_size", None),
         "num_workers": getattr(loader, "num_workers", None),
-        "shuffle": type(sampler).__name__.endswith("RandomSampler"),
+        # A DistributedSampler says so itself.
+        "shuffle": type(sampler).__name__.endswith("RandomSampler") or getattr(sampler, "shuffle", False) is True,
         "drop_last": getattr(loader, "drop_last", None),
         "sampler": type(sampler).__name__ if sampler is not None else None,
         "dataset_class": type(loader.dataset).__name__,
