@@ -67,11 +67,12 @@ def _note_backward_carefully(seen: Seen, losses: Any, frame: FrameType) -> None:
             value = original.item() if original.is_cpu else original.detach()
             seen.backwards.append((frame.f_code, frame.f_lasti, value))
             if seen.settled_at != generation[0]:
-                _note_origin(seen, (frame.f_code, frame.f_lasti), original, frame)
+                note_origin(seen, (frame.f_code, frame.f_lasti), original, frame)
     seen.scaled = []
 
 
-def _note_origin(seen: Seen, place: Place, loss: Any, frame: FrameType) -> None:
+def note_origin(seen: Seen, place: Place, loss: Any, frame: FrameType) -> None:
+    """Note what has computed a loss, once for each place whose backward passes begin with it."""
     if place not in seen.origins:
         seen.origins[place] = find_origin(place, loss, seen.losses, frame)
 
