@@ -28,6 +28,8 @@ from autolog.loops import Loop
 _STEPS_TO_JOIN: Final = 64
 # Of further optimizers, one for each epoch perhaps, no params are recorded.
 _MOST_DESCRIBED: Final = 16
+# Of a loss function: a model that computes its loss itself comes before its data.
+_ARGUMENTS_NAMED: Final = 3
 # Seconds between two points of the speed.
 _SPEED_EVERY: Final = 1.0
 
@@ -96,6 +98,7 @@ class TorchLoop(Loop):
         self._born_before = born_before
         self._is_several = is_several
         self._trains_in_evaluation_mode = False
+        self._are_sums = False
         self._values: Final = DeviceValues()
         self._pass: Pass | None = None
         self._epoch = Means()
@@ -284,7 +287,8 @@ class TorchLoop(Loop):
         self.flush()
         rows = next((len(one) for one in (*args, *kwargs.values()) if isinstance(one, torch.Tensor) and one.dim()), 1)
         given = dict(zip(parameters_of(function), args, strict=False)) | kwargs
-        share = 1 / rows if given.get("reduction") == "sum" else 1.0
+        # A sum is compared with the means that are trained for, unless these are sums as well.
+        share = 1 / rows if given.get("reduction") == "sum" and not self._are_sums else 1.0
         self._split = self._find_split(args)
         name = known[0] if self._split != "train" else f"eval_{known[0]}"
         add = functools.partial(self._evaluation.add, f"{self._split}_{name}", rows=rows)
@@ -302,7 +306,7 @@ class TorchLoop(Loop):
             if current.split is None:
                 current.split = name_split(current.loader())
             return str(current.split)
-        return self._split if self._evaluation.sums else name_split(*args[:2])
+        return name_split(*args[:_ARGUMENTS_NAMED])
 
     # -- beginning and end -----------------------------------------------------------------------------------------
 
@@ -387,6 +391,7 @@ class TorchLoop(Loop):
         Where neither is known that has returned it, those that have computed anything on the way, by their own names.
         """
         if origin.call is not None:
+            self._are_sums = origin.call.settings.get("reduction") == "sum"
             self._know(origin.call.function.__code__, name, 0)
         elif origin.own is not None and watch_own_loss(origin.own[0]):
             self._know(original_code(origin.own[0]), name, origin.own[1])

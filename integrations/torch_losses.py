@@ -14,7 +14,7 @@ import torch
 
 from autolog.guard import report
 from autolog.integrations.torch_optimizers import generation, latest_birth, look_closely, unsettled
-from autolog.integrations.torch_origins import find_origin
+from autolog.integrations.torch_origins import find_origin, number_of
 from autolog.integrations.torch_passes import describe_batch
 from autolog.integrations.torch_threads import LossCall, Place, Seen, local
 from autolog.rerouting import Rerouting, follow, follow_unless_graph, is_reroutable
@@ -216,7 +216,7 @@ def _describe_call(function: Any, result: Any, args: tuple[Any, ...], kwargs: di
     device = result.device.type
     autocast = str(torch.get_autocast_dtype(device)) if torch.is_autocast_enabled(device) else None
     inputs = describe_batch(list(args[:2]))
-    return LossCall(function, ref(result), settings, _name_module(), autocast, inputs)
+    return LossCall(function, number_of(result), settings, _name_module(), autocast, inputs)
 
 
 def _name_module() -> str | None:

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from types import FrameType, FunctionType
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from autolog.guard import guard
 from autolog.integrations.torch_sources import find_own_function, name_loss
 from autolog.integrations.torch_threads import LossCall, Place
+
+_DIVISIONS: Final = frozenset({"DivBackward0", "MulBackward0"})
+# As far as a loss is looked into for what it is made of: it is a sum of a few, with weights.
+_DEEPEST: Final = 8
+_WIDEST: Final = 64
 
 
 class Origin(NamedTuple):
@@ -39,16 +44,31 @@ def find_origin(place: Place, loss: Any, calls: Sequence[LossCall], frame: Frame
         frame: that of the place.
     """
     name = name_loss(place, loss)
-    is_divided = type(getattr(loss, "grad_fn", None)).__name__ in {"DivBackward0", "MulBackward0"}
-    alive = [(call, result) for call in calls if (result := call.reference()) is not None]
-    for call, result in alive:
-        if result is loss or (is_divided and _is_made_of(loss, result)):
-            return Origin(name, is_divided, call)
+    last = getattr(loss, "grad_fn", None)
+    is_divided = type(last).__name__ in _DIVISIONS
+    steps = {number_of(loss): 0} if last is None else _number_graph(last)
+    # The nearest to the loss comes first; what is not in its graph has computed something else.
+    parts = sorted((call for call in calls if call.number in steps), key=lambda call: steps[call.number])
+    if parts and (steps[parts[0].number] == 0 or (is_divided and steps[parts[0].number] == 1)):
+        return Origin(name, is_divided, parts[0])
     own = None
     with guard("finding the function of a loss"):
         own = find_own_function(place, frame)
-    return Origin(name, is_divided, None, own, calls)
+    return Origin(name, is_divided, None, own, parts)
 
 
-def _is_made_of(loss: Any, part: Any) -> bool:
-    return any(node is part.grad_fn for node, _ in loss.grad_fn.next_functions)
+def number_of(loss: Any) -> int:
+    """Return the number of the node that a tensor comes out of, by which the node is known when the tensor is gone."""
+    node = loss.grad_fn
+    return -1 if node is None else int(node._sequence_nr())  # noqa: SLF001  there is no public way to know a node
+
+
+def _number_graph(last: Any) -> dict[int, int]:
+    """Return how far the nodes of a graph are from the last one, by their numbers: of the nearest of them."""
+    steps: dict[int, int] = {}
+    nodes = [last]
+    for distance in range(_DEEPEST):
+        for node in nodes:
+            steps.setdefault(node._sequence_nr(), distance)  # noqa: SLF001  as above
+        nodes = [one for node in nodes for one, _ in node.next_functions if one is not None][:_WIDEST]
+    return steps

@@ -18,10 +18,10 @@ Backward = tuple[CodeType, int, Any]
 
 @dataclass(slots=True, eq=False)
 class LossCall:
-    """A loss that a known function has computed, with a graph."""
+    """A loss that a known function has computed, with a graph: which one says the number of the graph's last node."""
 
     function: Any
-    reference: weakref.ref[Any]
+    number: int
     settings: dict[str, Any]
     module: str | None
     autocast: str | None
