@@ -196,10 +196,8 @@ def _note_loss(function: Any, result: Any, args: tuple[Any, ...], kwargs: dict[s
 
 def _is_transformed(result: Any) -> bool:
     """Say whether a result has no value of its own: inside of vmap and the like, or while something is traced."""
-    return bool(
-        torch._C._functorch.is_functorch_wrapped_tensor(result)  # noqa: SLF001  there is no public way to ask
-        or torch._C._get_tracing_state() is not None  # noqa: SLF001  what torch.jit.is_tracing() asks
-    )
+    internals: Any = torch._C  # noqa: SLF001  there is no public way to ask the first; the second is is_tracing()
+    return bool(internals._functorch.is_functorch_wrapped_tensor(result) or internals._get_tracing_state() is not None)
 
 
 def note_evaluation_mode(_: Any, __: tuple[Any, ...], ___: dict[str, Any]) -> None:
