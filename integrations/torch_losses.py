@@ -196,8 +196,9 @@ def _note_loss(function: Any, result: Any, args: tuple[Any, ...], kwargs: dict[s
 
 def _is_transformed(result: Any) -> bool:
     """Say whether a result has no value of its own: inside of vmap and the like, or while something is traced."""
-    internals: Any = torch._C  # noqa: SLF001  there is no public way to ask the first; the second is is_tracing()
-    return bool(internals._functorch.is_functorch_wrapped_tensor(result) or internals._get_tracing_state() is not None)
+    # There is no public way to ask the first; the second is what torch.jit.is_tracing() asks.
+    functorch = torch._C._functorch  # noqa: SLF001  # pyright: ignore[reportAttributeAccessIssue]
+    return bool(functorch.is_functorch_wrapped_tensor(result) or torch._C._get_tracing_state() is not None)  # noqa: SLF001
 
 
 def note_evaluation_mode(_: Any, __: tuple[Any, ...], ___: dict[str, Any]) -> None:
