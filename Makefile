@@ -91,5 +91,5 @@ $(VENV)/demo.stamp: $(VENV)/base.stamp pyproject.toml constraints.txt
 
 $(VENV)/test.stamp: $(VENV)/base.stamp pyproject.toml constraints.txt
 	@echo 'Installing autolog and everything that its checks need …'
-	@$(PIP) install -c constraints.txt -e '.[sklearn,lightgbm,sql,pandas,plot]' --group dev
+	@$(PIP) install -c constraints.txt -e '.[sklearn,lightgbm,torch,lightning,transformers,keras,optuna,keras-tuner,sql,pandas,plot]' --group dev
 	@touch $@ $(VENV)/demo.stamp

@@ -69,6 +69,8 @@ class Loop:
             parent = outer.run_id if outer is not None else None
             self.run = begin_run(name=name, parent_run_id=parent, tags={"mlflow.autologging": integration, **tags})
             self.run.is_of_a_hook = self.run.is_of_a_loop = True
+            if outer is not None:
+                outer.finishers.append(self.end)
             activate(self.run)
         if former is not None and former is not self.run:
             self.run.set_tag(CONTINUED_TAG, former.run_id)
@@ -95,6 +97,10 @@ class Loop:
     def touch(self) -> None:
         """Note that a step has been done just now."""
         self.last_step = time.time()
+
+    def place_scores(self) -> tuple[str, int] | None:
+        """Return what part of the data a metric that is computed now is of, and its step; None where nobody knows."""
+        return None
 
     def record(self, steps: list[Any]) -> None:
         """Record steps, the earliest first; an integration whose steps wait says here what that means."""

@@ -20,6 +20,8 @@ INTEGRATIONS: dict[str, str] = {
     "keras_tuner": "autolog.integrations.keras_tuner:keras_tuner",
     "optuna": "autolog.integrations.optuna:optuna",
     "torch": "autolog.integrations.torch:torch",
+    "accelerate": "autolog.integrations.accelerate:accelerate",
+    "torchmetrics": "autolog.integrations.torchmetrics:torchmetrics",
     "transformers": "autolog.integrations.transformers:transformers",
     "keras": "autolog.integrations.keras:keras",
     "tensorflow": "autolog.integrations.tensorflow:tensorflow",

@@ -7,7 +7,6 @@ nor the order of the callbacks in it changes, and nothing is computed that would
 from __future__ import annotations
 
 import itertools
-import re
 import sys
 import time
 import weakref
@@ -89,9 +88,7 @@ def model_of(call: Call) -> Any:
 
 def name_run(model: Any) -> str:
     """Return the name that the user has given to a model, or its class's where Keras has made one up."""
-    cls, name = type(model).__name__, str(getattr(model, "name", ""))
-    snake = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", cls).lower()
-    return cls if not name or re.fullmatch(rf"{re.escape(snake)}(_\d+)?", name) else name
+    return params.chosen_name(model) or type(model).__name__
 
 
 def tags_of(model: Any) -> dict[str, str]:

@@ -28,6 +28,8 @@ def note_logs(model: Any, logs: Any) -> None:
 
 def read_logs(logs: Any) -> dict[str, float]:
     """Return the numbers among what Keras has told."""
+    if all(type(value) is float for value in logs.values()):
+        return dict(logs)
     from keras.src.utils.python_utils import pythonify_logs
 
     return {str(name): value for name, value in pythonify_logs(logs).items() if type(value) in (int, float)}

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import inspect
 import math
+import re
 from collections.abc import Iterable, Mapping
 from types import FunctionType
 from typing import Any, Final
 
 from autolog.hooks import Call
 from autolog.integrations.boosting import read_arguments
+from autolog.integrations.keras_schedules import evaluate
 from autolog.integrations.sklearn_params import describe_value, full_name
 
 _NO_SETTINGS: Final = frozenset({"self", "x", "y", "batch_size", "callbacks", "validation_data", "verbose"})
@@ -138,8 +140,24 @@ def describe_optimizer(prefix: str, optimizer: Any) -> dict[str, str]:
     inner = innermost(optimizer)
     rate = vars(inner).get("_learning_rate")
     settings = read_settings(inner) | {"learning_rate": str(_to_numpy(rate)) if is_variable(rate) else rate}
+    # Keras counts those that it has made so far: what was told is the same the second time.
+    settings["name"] = chosen_name(inner) or snake_case(type(inner).__name__)
     name = type(inner).__name__ if inner is optimizer else f"{type(optimizer).__name__}({type(inner).__name__})"
     return {prefix: name, **{f"{prefix}_{key}": describe(value) for key, value in settings.items()}}
+
+
+def chosen_name(named: Any) -> str | None:
+    """Return the name that the user has given to a model or an optimizer; None where Keras has made one up."""
+    name = vars_of(named).get("_name") or vars_of(named).get("name")
+    pattern = rf"{re.escape(snake_case(type(named).__name__))}(_\d+)?"
+    return None if not name or re.fullmatch(pattern, str(name)) else str(name)
+
+
+def snake_case(name: str) -> str:
+    """Return a class's name as Keras writes it in the names that it makes up."""
+    from keras.src.utils.naming import to_snake_case
+
+    return str(to_snake_case(name))
 
 
 def innermost(optimizer: Any) -> Any:
@@ -155,7 +173,8 @@ def is_variable(value: Any) -> bool:
 def _to_numpy(value: Any) -> Any:
     from keras.src import backend
 
-    return backend.convert_to_numpy(value)
+    # Keras' own way has NumPy warn of TensorFlow's variables.
+    return value.numpy() if backend.backend() == "tensorflow" else backend.convert_to_numpy(value)
 
 
 def learning_rate_of(optimizer: Any) -> float | None:
@@ -164,8 +183,8 @@ def learning_rate_of(optimizer: Any) -> float | None:
     rate = held.get("_learning_rate")
     if is_variable(rate):
         return float(_to_numpy(rate))
-    if is_of_keras(rate, "LearningRateSchedule") and type(rate).__module__.startswith("keras."):
-        return float(_to_numpy(rate(held["_iterations"])))
+    if is_of_keras(rate, "LearningRateSchedule"):
+        return evaluate(rate, int(_to_numpy(held["_iterations"])))
     return None
 
 

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import torch
 from msgspec.structs import replace
+from torch.utils._pytree import tree_leaves  # what Lightning itself flattens with
 from torch.utils.data import DataLoader
 
 from autolog.entities import DatasetInput, InputTag
@@ -162,5 +163,4 @@ def _loaders_in(loaders: Any) -> list[Any]:
     """Return the loaders in a collection of them, such as Lightning accepts."""
     if loaders is None:
         return []
-    leaves, _ = torch.utils._pytree.tree_flatten(loaders)  # noqa: SLF001  what Lightning itself flattens with
-    return list(leaves)
+    return tree_leaves(loaders)

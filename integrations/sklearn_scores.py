@@ -12,6 +12,7 @@ from typing import Any, Final
 from autolog.attribution import run_of_model
 from autolog.callers import calling_package, variable_name
 from autolog.hooks import Call, Hook, Integration
+from autolog.loops import latest_loop
 from autolog.predictions import EvaluatedData, find_prediction, note_predictions
 from autolog.scores import describe_call, record_evaluation
 
@@ -87,13 +88,27 @@ def metric(call: Call) -> None:
     arguments = {**dict(zip(names, call.args, strict=False)), **call.kwargs}
     predicted = arguments.get(place)
     found = None if predicted is None else find_prediction(predicted)
-    if found is None or _is_frameworks(frame := sys._getframe(1)):  # noqa: SLF001  as above; its own frame would hold itself
+    if predicted is None or _is_frameworks(frame := sys._getframe(1)):  # noqa: SLF001  as above; its own frame would hold itself
+        return
+    if found is None:
+        _record_for_loop(call, arguments, frame)
         return
     data = found.data
     if data.name is None and "X" in arguments:
         data = EvaluatedData(arguments["X"], variable_name(arguments["X"], frame))
     name = call.function.__name__
     record_evaluation(found.run, {name: call.result}, data, describe_call(name, arguments, frame))
+
+
+def _record_for_loop(call: Call, arguments: Mapping[str, Any], frame: FrameType) -> None:
+    """Log a metric of predictions of unknown origin to the training loop that goes on, for what it evaluates now."""
+    loop = latest_loop()
+    place = None if loop is None or loop.run.has_ended else loop.place_scores()
+    if loop is not None and place is not None:
+        split, step = place
+        name = call.function.__name__
+        text = describe_call(name, arguments, frame)
+        record_evaluation(loop.run, {name: call.result}, EvaluatedData(None, split), text, step=step)
 
 
 def _record_scorer(call: Call, metrics: Mapping[str, Any]) -> None:

@@ -6,6 +6,7 @@ Inside of ``tf.function`` the values belong to a graph, and no value passes thro
 from __future__ import annotations
 
 import functools
+import importlib
 import os
 import time
 import weakref
@@ -61,9 +62,8 @@ def _folder() -> str:
 
 
 def _read_plugin(metadata: bytes) -> str:
-    from tensorboard.compat.proto.summary_pb2 import SummaryMetadata
-
-    plugin = str(SummaryMetadata.FromString(metadata).plugin_data.plugin_name)
+    messages: Any = importlib.import_module("tensorboard.compat.proto.summary_pb2")
+    plugin = str(messages.SummaryMetadata.FromString(metadata).plugin_data.plugin_name)
     if len(_plugins) < _MOST_PLUGINS:
         _plugins[metadata] = plugin
     return plugin

@@ -14,14 +14,16 @@ _SEVERAL: Final = "the losses of a tape that is used several times for a step"
 class Gradient:
     """What has been differentiated for a step that is yet to come; several times where gradients are accumulated.
 
-    ``target`` names the tensor in a graph, where it is one of those; ``losses`` are what it has been computed by.
+    ``target`` names the tensor in a graph, where it is one of those; ``losses`` are what it has been computed by, and
+    ``name`` is the user's for it.
     """
 
-    __slots__ = ("_tape", "hidden", "losses", "target", "values")
+    __slots__ = ("_tape", "hidden", "losses", "name", "target", "values")
 
     def __init__(self) -> None:
         self.values: list[Any] = []
         self.losses: list[Any] = []
+        self.name: str | None = None
         self.target: tuple[str, int] | None = None
         self.hidden = ""
         self._tape: weakref.ref[Any] | None = None

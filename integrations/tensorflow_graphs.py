@@ -30,11 +30,11 @@ class TracedSteps:
     function's results; None where it is none of them.
     """
 
-    def __init__(self, optimizer: Any, model: Any, losses: Sequence[Any], target: tuple[str, int] | None) -> None:
+    def __init__(self, optimizer: Any, model: Any, gradient: Gradient | None) -> None:
         self.optimizer: Final = weakref.ref(optimizer)
         self.model: Final = (lambda: None) if model is None else weakref.ref(model)
-        self.losses: Final = losses
-        self.target = target
+        self.gradient: Final = gradient
+        self.target = None if gradient is None or gradient.hidden else gradient.target
         self.count: int | None = 0
         self.place: int | None = None
 
@@ -56,15 +56,14 @@ def note_traced_step(optimizer: Any, model: Any, gradient: Gradient | None) -> N
         model: what it trains, or None.
         gradient: what has been differentiated for it, or None.
     """
-    losses = gradient.losses if gradient is not None else ()
-    target = gradient.target if gradient is not None and not gradient.hidden else None
     # One function of a replica stands for several, of which one counts.
     is_certain = not is_replica()
     for graph in _graphs():
-        steps = _note(graph, TracedSteps(optimizer, model, losses, target))
+        present = TracedSteps(optimizer, model, gradient)
+        steps = _note(graph, present)
         if steps.count is not None:
             steps.count = steps.count + 1 if is_certain else None
-        if steps.target != target:
+        if steps.target != present.target:
             steps.target = None
         is_certain = False
 
@@ -91,7 +90,7 @@ def note_call(function: Any, result: Any) -> None:
     for one in steps.values():
         if (optimizer := one.optimizer()) is not None:
             for graph in _graphs():
-                _note(graph, TracedSteps(optimizer, one.model(), one.losses, None)).count = None
+                _note(graph, TracedSteps(optimizer, one.model(), one.gradient)).count = None
 
 
 def _record(steps: Steps, result: Any) -> None:
@@ -99,7 +98,7 @@ def _record(steps: Steps, result: Any) -> None:
         optimizer = one.optimizer()
         if optimizer is None:
             continue
-        found = find_loop(optimizer) or begin_loop(optimizer, one.model(), one.losses, "graph")
+        found = find_loop(optimizer) or begin_loop(optimizer, one.model(), one.gradient, "graph")
         if found is None:
             continue
         loop, part = found
@@ -121,9 +120,9 @@ def _read_step(optimizer: Any) -> int | Later:
     variable = optimizer._iterations.value  # noqa: SLF001  the public property computes
     value = as_scalar(tf.raw_ops.ReadVariableOp(resource=variable.handle, dtype=variable.dtype))
     if type(value) is float:
-        return int(value)
+        return int(value) - 1
     later = Later()
-    deliver((value,), later.set)
+    deliver((value,), lambda iterations: later.set(iterations - 1))
     return later
 
 

@@ -1,20 +1,25 @@
 """Loops around ``tf.GradientTape``, and the runs that they are recorded in.
 
-A step is one call of ``optimizer.apply_gradients`` or ``optimizer.apply``, numbered as ``optimizer.iterations`` is
-after it.
+A step is one call of ``optimizer.apply_gradients`` or ``optimizer.apply``, and its number is what
+``optimizer.iterations`` is before it: that of the first is 0.
 """
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, Final
 
 from autolog.attribution import attribute_model
+from autolog.callers import variable_name
 from autolog.guard import guard
+from autolog.integrations.keras_params import is_of_keras
+from autolog.integrations.keras_structure import summarize
 from autolog.integrations.sklearn_params import describe_values, log_params
+from autolog.integrations.tensorflow_gradients import Gradient
 from autolog.integrations.tensorflow_params import describe_losses, describe_model, describe_optimizer, describe_seed
 from autolog.integrations.tensorflow_values import as_scalar, deliver, wait_for_values
 from autolog.loops import Loop
@@ -47,16 +52,15 @@ class Part:
 
     Args:
         optimizer: Keras'.
-        number: 1 for the loop's first.
+        name: of a second or further one in the user's code; empty for the first.
+        loss_key: what its loss is called.
     """
 
-    def __init__(self, optimizer: Any, number: int) -> None:
-        suffix = "" if number == 1 else f"_{number}"
+    def __init__(self, optimizer: Any, name: str, loss_key: str) -> None:
         self.optimizer: Final = weakref.ref(optimizer)
-        self.loss_key: Final = f"loss{suffix}"
-        self.rate_key: Final = f"learning_rate{suffix}"
-        self.prefix: Final = f"optimizer{suffix}_"
-        self.step: int | Later = 0
+        self.loss_key: Final = loss_key
+        self.rate_key: Final = f"learning_rate_{name}" if name else "learning_rate"
+        self.step: int | Later | None = None
         self._accumulation: Final[int] = getattr(optimizer, "gradient_accumulation_steps", None) or 1
         self._accumulated: list[Any] = []
         self._rate: float | None = None
@@ -65,7 +69,7 @@ class Part:
 
     def advance(self, count: int) -> bool:
         """Count steps; return whether it is known what to count from."""
-        if not isinstance(self.step, int) or not self.step:
+        if type(self.step) is not int:
             return False
         self.step += count
         return True
@@ -75,14 +79,14 @@ class Part:
         step = self.step
         if isinstance(step, Later):
             return lambda: step.number // self._accumulation
-        number = step // self._accumulation
+        number = (step or 0) // self._accumulation
         return lambda: number
 
     def record_loss(self, run: ActiveRun, values: list[Any]) -> None:
         """Log the loss of the present step; where gradients are accumulated, the mean of those for an update."""
         if self._accumulation > 1:
             self._accumulated += values
-            if not isinstance(self.step, int) or self.step % self._accumulation:
+            if not isinstance(self.step, int) or (self.step + 1) % self._accumulation:
                 return
             values, self._accumulated = self._accumulated, []
         number = self.number()
@@ -121,8 +125,8 @@ class Part:
         if isinstance(variable, tf.Variable):
             return as_scalar(tf.raw_ops.ReadVariableOp(resource=variable.handle, dtype=variable.dtype))
         is_schedule = type(rate).__module__.startswith("keras.src.optimizers.schedules.")
-        if is_schedule and isinstance(self.step, int) and self.step:
-            return as_scalar(rate(self.step - 1))
+        if is_schedule and isinstance(self.step, int):
+            return as_scalar(rate(self.step))
         return None
 
 
@@ -142,15 +146,23 @@ class GradientLoop:
         self._parts: Final[dict[int, Part]] = {}
         self._newcomers: Final[weakref.WeakSet[Any]] = weakref.WeakSet()
         self._hidden: Final[dict[str, None]] = {}
+        # The ids of the first variable of every optimizer, and the names of what is recorded of steps.
+        self.trained: Final[set[int]] = set()
+        self.keys: Final[set[str]] = set()
         # A model may be evaluated when its optimizer is gone.
-        self._watch: Final = weakref.ref(optimizer if model is None else model, lambda _: self.end())
+        weakref.finalize(optimizer if model is None else model, self.end).atexit = False
         self.run.finishers.append(wait_for_values)
-        self.touch: Final = self._loop.touch
+        self._steps = 0
 
     @property
     def is_over(self) -> bool:
         """Whether a step that is done now belongs to another run."""
         return self._loop.is_over
+
+    def touch(self) -> None:
+        """Note that a step has been done just now, of whichever optimizer."""
+        self._steps += 1
+        self._loop.touch()
 
     def number(self) -> Callable[[], int]:
         """Return what tells the number of the present step, of the loop's first optimizer."""
@@ -167,26 +179,38 @@ class GradientLoop:
 
     def takes(self, optimizer: Any) -> bool:
         """Say whether an optimizer that has its first step now belongs to this loop."""
-        return self.number()() < _LATEST_FIRST_STEP and optimizer not in self._newcomers
+        return self._steps < _LATEST_FIRST_STEP and optimizer not in self._newcomers
 
-    def add_part(self, optimizer: Any, model: Any, losses: Sequence[Any]) -> Part:
+    def add_part(self, optimizer: Any, model: Any, gradient: Gradient | None) -> Part:
         """Describe an optimizer that has had its first step.
 
         Args:
             optimizer: Keras'.
             model: what it trains, or None.
-            losses: what its loss has been computed by.
+            gradient: what has been differentiated for the step, if that is known.
         """
-        part = self._parts[id(optimizer)] = Part(optimizer, len(self._parts) + 1)
+        number = len(self._parts) + 1
+        name = ""
+        if number > 1:
+            name = variable_name(optimizer, sys._getframe()) or f"optimizer_{number}"  # noqa: SLF001  the way to the caller
+        loss_key = (gradient.name if gradient is not None else None) or "loss"
+        if loss_key in self.keys:
+            loss_key = f"{loss_key}_{number}"
+        part = self._parts[id(optimizer)] = Part(optimizer, name, loss_key)
+        self.keys.update((part.loss_key, part.rate_key))
+        trained = optimizer._trainable_variables  # noqa: SLF001  there is no public way
+        self.trained.add(id(trained[0]))
         with guard("recording an optimizer"):
-            params = describe_optimizer(optimizer, part.prefix)
-            if len(self._parts) == 1:
-                params.update(describe_model(model, optimizer._trainable_variables))  # noqa: SLF001  there is no other
-                params.update(describe_seed())
-            params.update(describe_losses(losses, part.loss_key))
-            log_params(self.run, "tensorflow", describe_values(params))
+            params = describe_optimizer("optimizer", optimizer)
+            params.update(describe_losses(gradient.losses if gradient is not None else ()))
+            if number == 1:
+                params.update(describe_values({**describe_model(model, trained), **describe_seed()}))
+            log_params(self.run, "tensorflow", {f"{name}.{key}" if name else key: params[key] for key in params})
         if model is not None:
             attribute_model(model, self.run)
+            if number == 1 and is_of_keras(model, "Model"):
+                with guard("recording a model's summary"):
+                    self.run.log_content("model_summary.txt", summarize(model).encode(errors="replace"))
         return part
 
     def hide(self, what: str) -> None:
@@ -223,13 +247,13 @@ def find_loop(optimizer: Any) -> tuple[GradientLoop, Part] | None:
     return None if loop is None or part is None or loop.is_over else (loop, part)
 
 
-def begin_loop(optimizer: Any, model: Any, losses: Sequence[Any], mode: str) -> tuple[GradientLoop, Part] | None:
+def begin_loop(optimizer: Any, model: Any, gradient: Gradient | None, mode: str) -> tuple[GradientLoop, Part] | None:
     """Return the loop that an optimizer's first step belongs to, which often is a new one, and its part in it.
 
     Args:
         optimizer: has done the step.
         model: what it trains, or None.
-        losses: what the step's loss has been computed by.
+        gradient: what has been differentiated for the step, if that is known.
         mode: ``eager`` or ``graph``.
 
     Returns:
@@ -242,7 +266,7 @@ def begin_loop(optimizer: Any, model: Any, losses: Sequence[Any], mode: str) -> 
         if loop is not None:
             loop.end()
         loop = _current.loop = GradientLoop(optimizer, model, mode)
-    return loop, loop.add_part(optimizer, model, losses)
+    return loop, loop.add_part(optimizer, model, gradient)
 
 
 def is_replica() -> bool:

@@ -22,8 +22,6 @@ from autolog.run import ActiveRun, active_run
 from autolog.training import current_training
 
 _LIBRARY: Final = "keras."
-# What the steps themselves are recorded as.
-_RESERVED: Final = frozenset({"loss", "learning_rate"})
 
 
 def watch_results(metric: Any) -> Callable[[], object]:
@@ -96,7 +94,7 @@ def _record(metric: Any, result: Any, caller: FrameType) -> None:
 def _log(loop: GradientLoop, metric: Any, part: str, value: Any, caller: FrameType) -> None:
     run = loop.run
     names = _names.setdefault(run, _Names())
-    key = names.find(metric, caller) + (f"_{part}" if part else "")
+    key = names.find(metric, caller, loop.keys) + (f"_{part}" if part else "")
     number = loop.number()
 
     def take(result: float) -> None:
@@ -115,12 +113,12 @@ class _Names:
         self.latest: Final[dict[str, tuple[int, float]]] = {}
         self._names: Final[dict[int, tuple[weakref.ref[Any], str]]] = {}
 
-    def find(self, metric: Any, caller: FrameType) -> str:
+    def find(self, metric: Any, caller: FrameType, reserved: set[str]) -> str:
         found = self._names.get(id(metric))
         if found is not None and found[0]() is metric:
             return found[1]
         key = id(metric)
-        taken = _RESERVED | {name for _, name in self._names.values()}
+        taken = reserved | {name for _, name in self._names.values()}
         name = str(metric.name)
         if name in taken:
             variable = variable_name(metric, caller)

@@ -6,11 +6,13 @@ thread, for the step; nothing is kept of it afterwards.
 
 from __future__ import annotations
 
+import sys
 import threading
 import weakref
 from collections import deque
 from typing import Any, Final
 
+from autolog.callers import variable_name
 from autolog.integrations.tensorflow_gradients import Gradient
 from autolog.integrations.tensorflow_graphs import note_traced_step
 from autolog.integrations.tensorflow_loops import HIDDEN_LOSS, begin_loop, current_loop, find_loop
@@ -51,6 +53,9 @@ def note_gradient(tape: Any, target: Any, sources: Any) -> None:
     if gradient is None:
         gradient = _waiting.gradients[id(first)] = Gradient()
     gradient.add(tape, target)
+    loop = current_loop()
+    if gradient.name is None and (loop is None or id(first) not in loop.trained):
+        gradient.name = variable_name(target, sys._getframe())  # noqa: SLF001  the documented way to the caller
     if not gradient.losses:
         computed = {id(loss): loss for loss, _ in _waiting.losses}
         gradient.losses = [loss for loss, result in _waiting.losses if result() is target] or list(computed.values())
@@ -108,14 +113,12 @@ def note_step(optimizer: Any, variables: Any) -> None:
     if not tf.executing_eagerly():
         note_traced_step(optimizer, _find_model(trained[0]), gradient)
         return
-    found = find_loop(optimizer) or begin_loop(
-        optimizer, _find_model(trained[0]), gradient.losses if gradient is not None else (), "eager"
-    )
+    found = find_loop(optimizer) or begin_loop(optimizer, _find_model(trained[0]), gradient, "eager")
     if found is None:
         return
     loop, part = found
     if not part.advance(1):
-        part.step = int(optimizer._iterations.numpy())  # noqa: SLF001  the public property computes
+        part.step = int(optimizer._iterations.numpy()) - 1  # noqa: SLF001  the public property computes
     if gradient is not None and gradient.values and not gradient.hidden:
         part.record_loss(loop.run, gradient.values)
     else:

@@ -20,6 +20,7 @@ torch.listen("torch.optim.lr_scheduler:LRScheduler.__init__", "torch.optim.lr_sc
     f"{_ROOM}.torch_optimizers:note_scheduler"
 )
 torch.listen("torch.autograd:backward", is_guarded=True)(f"{_ROOM}.torch_losses:note_backward")
+torch.listen("torch:compile", "torch.export:export", before=True)(f"{_ROOM}.torch_losses:note_compilation")
 torch.attach("torch.nn.functional")(f"{_ROOM}.torch_losses:watch_losses")
 torch.listen("torch.nn.modules.module:Module.eval")(f"{_ROOM}.torch_losses:note_evaluation_mode")
 torch.listen("torch.amp.grad_scaler:GradScaler.scale")(f"{_ROOM}.torch_losses:note_scaled")

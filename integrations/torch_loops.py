@@ -14,16 +14,22 @@ import torch
 from autolog.attribution import attribute_model
 from autolog.guard import guard
 from autolog.integrations import torch_params
-from autolog.integrations.torch_losses import parameters_of
+from autolog.integrations.torch_losses import original_code, parameters_of, watch_own_loss
+from autolog.integrations.torch_means import Means
 from autolog.integrations.torch_optimizers import birth_of
+from autolog.integrations.torch_origins import Origin
 from autolog.integrations.torch_passes import Pass, name_split
-from autolog.integrations.torch_series import Means, name_loss
-from autolog.integrations.torch_threads import Backward, Place, Seen, local
+from autolog.integrations.torch_sources import name_loss
+from autolog.integrations.torch_threads import Backward, Seen, local
 from autolog.integrations.torch_values import DeviceValues
 from autolog.loops import Loop
 
 # Another optimizer that begins within so many steps, in the same function, trains in the same loop: a GAN's.
 _STEPS_TO_JOIN: Final = 64
+# Of further optimizers, one for each epoch perhaps, no params are recorded.
+_MOST_DESCRIBED: Final = 16
+# Of a loss function: a model that computes its loss itself comes before its data.
+_ARGUMENTS_NAMED: Final = 3
 # Seconds between two points of the speed.
 _SPEED_EVERY: Final = 1.0
 
@@ -44,17 +50,17 @@ class OptimizerSteps:
         optimizer: known weakly.
         loop: that it trains in.
         name: in the names of what belongs to it; empty where there is only one.
+        number: of its first step.
     """
 
-    __slots__ = ("is_quick", "loop", "name", "norm_name", "number", "rate_names", "rates", "reference")
+    __slots__ = ("is_quick", "loop", "norm_name", "number", "rate_names", "rates", "reference")
 
-    def __init__(self, optimizer: Any, loop: TorchLoop, name: str) -> None:
+    def __init__(self, optimizer: Any, loop: TorchLoop, name: str, number: int = 0) -> None:
         self.reference = weakref.ref(optimizer)
         self.loop = loop
-        self.name = name
         suffix = f"_{name}" if name else ""
         self.norm_name = f"gradient_norm{suffix}"
-        self.number = 0
+        self.number = number
         self.rates: Any = None
         groups = optimizer.param_groups
         base = f"learning_rate{suffix}"
@@ -78,6 +84,8 @@ class TorchLoop(Loop):
         super().__init__("torch", name, {}, model)
         self.models: Final[list[weakref.ref[Any]]] = []
         self.optimizers: Final[list[OptimizerSteps]] = []
+        # The one whose steps are the loop's.
+        self._leading: OptimizerSteps | None = None
         self.successor: TorchLoop | None = None
         self.checkpoints: list[dict[str, Any]] = []
         self.steps = self.epochs = self.skipped_steps = 0
@@ -85,11 +93,12 @@ class TorchLoop(Loop):
         # the names of these, which of several results it is, and the code.
         self.functions: Final[dict[int, tuple[str, int, CodeType]]] = {}
         # By where the backward pass begins: the name of the loss, whether the program has divided it, and the code.
-        self.losses: Final[dict[Place, tuple[str, bool, CodeType]]] = {}
+        self.losses: Final[dict[tuple[int, int], tuple[str, bool, CodeType]]] = {}
         self._code = code
         self._born_before = born_before
         self._is_several = is_several
         self._trains_in_evaluation_mode = False
+        self._are_sums = False
         self._values: Final = DeviceValues()
         self._pass: Pass | None = None
         self._epoch = Means()
@@ -108,16 +117,16 @@ class TorchLoop(Loop):
 
     def record(self, steps: list[Step]) -> None:
         """Record steps: their losses, the learning rates where they have changed, the speed once in a while."""
-        first = self.optimizers[0]
+        leading = self._leading
         series: dict[str, list[tuple[int, float, float]]] = {}
         for one in steps:
             owner, moment, backwards, norms, rates, _, current, _ = one
             number = owner.number
             owner.number = number + 1
-            if owner is first:
-                self.steps += 1
             if current is not self._pass or self._evaluation.sums:
                 self._turn_to(current, number)
+            if owner is leading:
+                self.steps += 1
             if backwards:
                 self._take_losses(one, number, series)
             if norms and type(norms[-1]) is float:
@@ -138,7 +147,7 @@ class TorchLoop(Loop):
         if current is not None and (taken := current.take(batches, len(backwards))):
             rows = taken
             self._rows += taken
-        code, offset, value, _ = backwards[0]
+        code, offset, value = backwards[0]
         known = self.losses.get((id(code), offset))
         if len(backwards) == 1 and known is not None and type(value) is float:
             series.setdefault(known[0], []).append((number, moment, value))
@@ -153,7 +162,7 @@ class TorchLoop(Loop):
         as for gradients that are accumulated, the sum; else the mean.
         """
         _, moment, backwards, _, _, _, _, has_closure = one
-        values: dict[Place, list[Any]] = {}
+        values: dict[tuple[int, int], list[Any]] = {}
         for backward in backwards:
             place = id(backward[0]), backward[1]
             if place not in self.losses:
@@ -175,8 +184,8 @@ class TorchLoop(Loop):
 
     def _name(self, backward: Backward) -> None:
         """Name the loss of a place that has not been seen when the loop began."""
-        code, offset, *_ = backward
-        self.losses[id(code), offset] = self._unique(name_loss(code, offset, None) or "loss"), False, code
+        code, offset, _ = backward
+        self.losses[id(code), offset] = self._unique(name_loss((code, offset), None) or "loss"), False, code
 
     def _unique(self, name: str) -> str:
         taken = {one for one, *_ in self.losses.values()}
@@ -246,6 +255,17 @@ class TorchLoop(Loop):
     def _log_means(self, means: Means, step: int, rename: Callable[[str], str]) -> None:
         self._values.after(lambda: self.run.log_metrics({rename(name): value for name, value in means.means()}, step))
 
+    def place_scores(self) -> tuple[str, int]:
+        """Return what part of the data a metric that is computed now is of, and the epoch, or else the step."""
+        self.flush()
+        split = self._split if self._evaluation.sums or self.is_evaluating else "train"
+        return split, max((self.epochs or self.steps) - 1, 0)
+
+    def log_score(self, name: str, value: Any) -> None:
+        """Log a metric that was computed by a library, for the part of the data that is evaluated."""
+        split, step = self.place_scores()
+        self._log(f"{split}_{name}", value, step, time.time())
+
     @property
     def is_evaluating(self) -> bool:
         """Whether the model is in evaluation mode, in a loop that trains in the other one."""
@@ -265,10 +285,10 @@ class TorchLoop(Loop):
         if known is None:
             return
         self.flush()
-        shape = getattr(args[0], "shape", None) if args else None
-        rows = int(shape[0]) if shape else 1
+        rows = next((len(one) for one in (*args, *kwargs.values()) if isinstance(one, torch.Tensor) and one.dim()), 1)
         given = dict(zip(parameters_of(function), args, strict=False)) | kwargs
-        share = 1 / rows if given.get("reduction") == "sum" else 1.0
+        # A sum is compared with the means that are trained for, unless these are sums as well.
+        share = 1 / rows if given.get("reduction") == "sum" and not self._are_sums else 1.0
         self._split = self._find_split(args)
         name = known[0] if self._split != "train" else f"eval_{known[0]}"
         add = functools.partial(self._evaluation.add, f"{self._split}_{name}", rows=rows)
@@ -286,7 +306,7 @@ class TorchLoop(Loop):
             if current.split is None:
                 current.split = name_split(current.loader())
             return str(current.split)
-        return self._split if self._evaluation.sums else name_split(*args[:2])
+        return name_split(*args[:_ARGUMENTS_NAMED])
 
     # -- beginning and end -----------------------------------------------------------------------------------------
 
@@ -316,25 +336,34 @@ class TorchLoop(Loop):
         """
         number = len(self.optimizers) + 1
         name = ""
-        if self._is_several or number > 1:
-            name = torch_params.name_optimizer(optimizer, frame) or f"optimizer_{number}"
-        steps = OptimizerSteps(optimizer, self, name)
-        self.optimizers.append(steps)
         is_new = model is not None and not any(one() is model for one in self.models)
+        if number > 1 and not is_new and birth_of(optimizer) > self._born_before:
+            # It was made for what this loop has trained so far, and goes on where another has stopped.
+            name = f"optimizer_{number}"
+            steps = self._leading = OptimizerSteps(optimizer, self, "", self.steps)
+        else:
+            if self._is_several or number > 1:
+                name = torch_params.name_optimizer(optimizer, frame) or f"optimizer_{number}"
+            steps = OptimizerSteps(optimizer, self, name)
+        self._leading = self._leading or steps
+        self.optimizers.append(steps)
         if is_new:
             self.models.append(weakref.ref(model))
             weakref.finalize(model, self.end_if_gone).atexit = False
             attribute_model(model, self.run)
             if len(self.models) == 1:
                 self._trains_in_evaluation_mode = not model.training
+        origins: list[Origin] = []
         with guard("naming the losses of a training loop"):
-            self._name_losses(seen, frame)
+            origins = self._name_losses(seen)
+        if number > _MOST_DESCRIBED:
+            return steps
         with guard("recording what a training loop trains"):
             torch_params.log_training(
                 self.run,
                 optimizer,
                 model if is_new else None,
-                [code for *_, code in self.functions.values()],
+                origins,
                 seen,
                 frame,
                 number,
@@ -342,17 +371,36 @@ class TorchLoop(Loop):
             )
         return steps
 
-    def _name_losses(self, seen: Seen, frame: FrameType | None) -> None:
-        is_several = self._is_several or len({(id(code), offset) for code, offset, *_ in seen.backwards}) > 1
-        for backward in seen.backwards:
-            code, offset, _, reference = backward
-            loss = None if reference is None else reference()
-            place = id(code), offset
-            if place not in self.losses:
-                name = (name_loss(code, offset, loss) if is_several or self.losses else None) or "loss"
-                self.losses[place] = self._unique(name), torch_params.is_divided(loss), code
-            found = torch_params.find_functions(self.losses[place][0], backward, loss, seen.losses, frame)
-            self.functions.update({id(one): (name, index, one) for one, (name, index) in found.items()})
+    def _name_losses(self, seen: Seen) -> list[Origin]:
+        """Name the losses of an optimizer's first step in the loop, and return what they have come from."""
+        places = {(id(code), offset): (code, offset) for code, offset, _ in seen.backwards}
+        is_several = self._is_several or len(places) > 1
+        # Where nobody has looked closely, the optimizer goes on from another run, perhaps from a notebook's last cell.
+        known = next(reversed(seen.origins.values()), Origin())
+        origins = [seen.origins.get(place) or known._replace(name=name_loss(place, None)) for place in places.values()]
+        for (key, (code, _)), origin in zip(places.items(), origins, strict=True):
+            if key not in self.losses:
+                name = (origin.name if is_several or self.losses else None) or "loss"
+                self.losses[key] = self._unique(name), origin.is_divided, code
+            self._know_functions(origin, self.losses[key][0])
+        return origins
+
+    def _know_functions(self, origin: Origin, name: str) -> None:
+        """Note which functions compute a loss: what they return for other data belongs beside it.
+
+        Where neither is known that has returned it, those that have computed anything on the way, by their own names.
+        """
+        if origin.call is not None:
+            self._are_sums = origin.call.settings.get("reduction") == "sum"
+            self._know(origin.call.function.__code__, name, 0)
+        elif origin.own is not None and watch_own_loss(origin.own[0]):
+            self._know(original_code(origin.own[0]), name, origin.own[1])
+        else:
+            for call in origin.parts:
+                self._know(call.function.__code__, call.function.__name__, 0)
+
+    def _know(self, code: CodeType, name: str, index: int) -> None:
+        self.functions[id(code)] = name, index, code
 
     def end_if_gone(self) -> None:
         """End the loop where neither what it trains nor what trains it is there any more."""

@@ -6,16 +6,17 @@ import functools
 import inspect
 import sys
 from collections.abc import Callable
-from types import CodeType, FrameType, ModuleType
+from types import FrameType, ModuleType
 from typing import Any, Final, cast
 from weakref import ref
 
 import torch
 
 from autolog.guard import report
-from autolog.integrations.torch_optimizers import generation, look_closely, unsettled
+from autolog.integrations.torch_optimizers import generation, latest_birth, look_closely, unsettled
+from autolog.integrations.torch_origins import find_origin, number_of
 from autolog.integrations.torch_passes import describe_batch
-from autolog.integrations.torch_threads import LossCall, Seen, local
+from autolog.integrations.torch_threads import LossCall, Place, Seen, local
 from autolog.rerouting import Rerouting, follow, follow_unless_graph, is_reroutable
 from autolog.values import is_plain
 
@@ -39,21 +40,41 @@ def note_backward(_: Any, args: tuple[Any, ...], __: dict[str, Any]) -> None:
         if frame.f_code is _BACKWARD:
             frame = cast("FrameType", frame.f_back)
         loss = args[0]
-        if type(loss) is Tensor and not seen.scaled and loss.is_cpu and loss.dim() == 0 and len(seen.backwards) < _MOST:
-            seen.backwards.append((frame.f_code, frame.f_lasti, loss.item(), ref(loss) if unsettled else None))
+        if (
+            seen.settled_at == generation[0]
+            and type(loss) is Tensor
+            and loss.is_cpu
+            and loss.dim() == 0
+            and not seen.scaled
+            and len(seen.backwards) < _MOST
+        ):
+            seen.backwards.append((frame.f_code, frame.f_lasti, loss.item()))
         else:
-            _note_backward_carefully(seen, frame.f_code, frame.f_lasti, loss)
+            _note_backward_carefully(seen, loss, frame)
     except Exception as error:  # noqa: BLE001  whatever it is, it is ours
         report("noting a backward pass", error)
 
 
-def _note_backward_carefully(seen: Seen, code: CodeType, offset: int, losses: Any) -> None:
+def _note_backward_carefully(seen: Seen, losses: Any, frame: FrameType) -> None:
+    if seen.origins_since != latest_birth[0]:
+        # What was taken back before the optimizer was made is none of its steps'.
+        seen.origins_since = latest_birth[0]
+        seen.origins = {}
+        seen.backwards = []
     for loss in (losses,) if isinstance(losses, Tensor) else losses:
         if type(loss) is Tensor and loss.numel() == 1 and len(seen.backwards) < _MOST:
             original = next((one for scaled, one in seen.scaled if scaled() is loss), loss)
             value = original.item() if original.is_cpu else original.detach()
-            seen.backwards.append((code, offset, value, ref(original)))
+            seen.backwards.append((frame.f_code, frame.f_lasti, value))
+            if seen.settled_at != generation[0]:
+                note_origin(seen, (frame.f_code, frame.f_lasti), original, frame)
     seen.scaled = []
+
+
+def note_origin(seen: Seen, place: Place, loss: Any, frame: FrameType) -> None:
+    """Note what has computed a loss, once for each place whose backward passes begin with it."""
+    if place not in seen.origins:
+        seen.origins[place] = find_origin(place, loss, seen.losses, frame)
 
 
 def note_scaled(scaled: Any, args: tuple[Any, ...], __: dict[str, Any]) -> None:
@@ -127,11 +148,25 @@ def watch_own_loss(function: Any) -> bool:
 
     Not where anything is compiled: what has been made of the function would have to be made anew.
     """
-    if "torch._dynamo" in sys.modules or not is_reroutable(function):
+    if is_compiled_code_about() or not is_reroutable(function):
         return False
     if not any(one.function is function for one in _own):
         _own.append(follow(function, _note_loss))
     return True
+
+
+def is_compiled_code_about() -> bool:
+    """Say whether the program has had anything compiled, or is about to."""
+    compiler = sys.modules.get("torch._dynamo.eval_frame")
+    # With None for what the optimizers themselves keep from being compiled.
+    return any(backend is not None for backend in getattr(compiler, "cached_backends", {}).values())
+
+
+def note_compilation(_: None, __: tuple[Any, ...], ___: dict[str, Any]) -> None:
+    """Leave the user's own functions alone before anything is compiled: what they call would become part of it."""
+    for rerouting in _own:
+        rerouting.undo()
+    _own.clear()
 
 
 def original_code(function: Any) -> Any:
@@ -145,7 +180,8 @@ def _note_loss(function: Any, result: Any, args: tuple[Any, ...], kwargs: dict[s
         seen = local.seen
         if type(result) is Tensor and result.requires_grad and seen.settled_at == generation[0]:
             return
-        loop = seen.loop
+        # An optimizer that was made since the last step is the next training's: what is computed now is that one's.
+        loop = seen.loop if seen.settled_at >= latest_birth[0] else None
         if type(result) is tuple and loop is not None:
             result = loop.pick_loss(function, result)
         if type(result) is not Tensor or result.numel() != 1 or _is_transformed(result):
@@ -180,7 +216,7 @@ def _describe_call(function: Any, result: Any, args: tuple[Any, ...], kwargs: di
     device = result.device.type
     autocast = str(torch.get_autocast_dtype(device)) if torch.is_autocast_enabled(device) else None
     inputs = describe_batch(list(args[:2]))
-    return LossCall(function, ref(result), settings, _name_module(), autocast, inputs)
+    return LossCall(function, number_of(result), settings, _name_module(), autocast, inputs)
 
 
 def _name_module() -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import threading
 import weakref
 from collections.abc import Iterator, Sequence
 from types import GeneratorType
@@ -15,10 +16,13 @@ from autolog.values import is_plain
 _generations: Final = itertools.count(1)
 # Grows with every optimizer that is made, and with what else makes it worth looking closely again.
 generation: Final = [0]
+# The same of the latest optimizer.
+latest_birth: Final = [0]
 # Empty where no thread is known to look closely: what is asked in every step asks this.
 unsettled: Final[list[object]] = [None]
-# By the ids of optimizers, as in ``attribution``: when each was made, and the module whose parameters it was given.
-_made: Final[dict[int, tuple[weakref.ref[Any], int, weakref.ref[Any] | None]]] = {}
+# By the ids of optimizers, as in ``attribution``: when each was made, the module whose parameters it was given, and the
+# thread.
+_made: Final[dict[int, tuple[weakref.ref[Any], int, weakref.ref[Any] | None, int]]] = {}
 _schedulers: Final[dict[int, list[weakref.ref[Any]]]] = {}
 
 
@@ -31,9 +35,10 @@ def note_optimizer(_: None, args: tuple[Any, ...], kwargs: dict[str, Any]) -> No
         # Of model.parameters() this is the model: the generator is used up in a moment.
         owner = params.gi_frame.f_locals.get("self")
         module = weakref.ref(owner) if isinstance(owner, torch.nn.Module) else None
-    birth = look_closely()
+    latest_birth[0] = birth = look_closely()
     _schedulers.pop(key, None)
-    _made[key] = weakref.ref(optimizer, lambda reference: _forget(key, reference)), birth, module
+    reference = weakref.ref(optimizer, lambda reference: _forget(key, reference))
+    _made[key] = reference, birth, module, threading.get_ident()
 
 
 def note_scheduler(_: None, args: tuple[Any, ...], __: dict[str, Any]) -> None:
@@ -69,9 +74,9 @@ def module_given_to(optimizer: Any) -> Any:
 
 
 def living_optimizers() -> Iterator[Any]:
-    """Yield the optimizers that there are."""
-    for reference, _, _ in list(_made.values()):
-        if (optimizer := reference()) is not None:
+    """Yield the optimizers that this thread has made and that there are."""
+    for reference, _, _, thread in list(_made.values()):
+        if thread == threading.get_ident() and (optimizer := reference()) is not None:
             yield optimizer
 
 

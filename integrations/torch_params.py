@@ -13,12 +13,10 @@ from autolog.entities import Dataset, DatasetInput, InputTag
 from autolog.guard import guard
 from autolog.integrations.sklearn_params import describe_values, log_params
 from autolog.integrations.torch_distributed import describe_job
-from autolog.integrations.torch_losses import original_code, watch_own_loss
 from autolog.integrations.torch_models import COMPILED, describe_model, find_wrappers, is_sharded, summarize
 from autolog.integrations.torch_optimizers import describe_optimizer, describe_schedulers, schedulers_of
-from autolog.integrations.torch_series import frame_of, name_loss
-from autolog.integrations.torch_sources import find_own_function
-from autolog.integrations.torch_threads import Backward, LossCall, Place, Seen
+from autolog.integrations.torch_origins import Origin
+from autolog.integrations.torch_threads import LossCall, Seen
 from autolog.run import ActiveRun
 
 
@@ -26,7 +24,7 @@ def log_training(
     run: ActiveRun,
     optimizer: Any,
     model: Any,
-    functions: Iterable[Any],
+    origins: Iterable[Origin],
     seen: Seen,
     frame: FrameType | None,
     number: int,
@@ -38,7 +36,7 @@ def log_training(
         run: to log to.
         optimizer: which has just done its first step.
         model: what it trains; None where that is not known, or was logged before.
-        functions: the code of those that compute losses.
+        origins: of the losses.
         seen: what the thread has seen before the step.
         frame: of the user's own code.
         number: 1 for the first optimizer of the loop.
@@ -52,7 +50,7 @@ def log_training(
             _log_summary(run, model, seen, number)
     if number == 1:
         with guard("describing losses"):
-            params |= _describe_losses(functions, seen)
+            params |= _describe_losses(origins, seen)
         for describe in (_describe_loader, _describe_precision):
             with guard("describing a training loop"):
                 params |= describe(seen)
@@ -99,57 +97,34 @@ def name_of(value: Any, frame: FrameType) -> str | None:
 # -- losses ------------------------------------------------------------------------------------------------------------
 
 
-def is_divided(loss: Any) -> bool:
-    """Say whether a loss is another one divided or multiplied by a number, as where gradients are accumulated."""
-    return type(getattr(loss, "grad_fn", None)).__name__ in {"DivBackward0", "MulBackward0"}
-
-
-def find_functions(
-    name: str, backward: Backward, loss: Any, calls: Iterable[LossCall], frame: FrameType | None
-) -> dict[Any, tuple[str, int]]:
-    """Return, by their code, the functions that compute a loss, with the loss's name and its place in their results.
-
-    These are the function that has returned it, whatever the program has divided it by; else the user's own function
-    that it has come from; else the functions that have computed anything on the way, under their own names.
-    """
-    alive = [(call, result) for call in calls if (result := call.reference()) is not None]
-    for call, result in alive:
-        if result is loss or (is_divided(loss) and _is_made_of(loss, result)):
-            return {call.function.__code__: (name, 0)}
-    code, offset, *_ = backward
-    where = frame_of(code) or frame
-    variable = name_loss(code, offset, loss)
-    if where is not None and variable is not None:
-        with guard("finding the function of a loss"):
-            own = find_own_function(variable, code, offset, where)
-            if own is not None and watch_own_loss(own[0]):
-                return {original_code(own[0]): (name, own[1])}
-    return {call.function.__code__: (call.function.__name__, 0) for call, _ in alive}
-
-
-def _is_made_of(loss: Any, part: Any) -> bool:
-    return any(node is part.grad_fn for node, _ in loss.grad_fn.next_functions)
-
-
-def _describe_losses(functions: Iterable[Any], seen: Seen) -> dict[str, Any]:
+def _describe_losses(origins: Iterable[Origin], seen: Seen) -> dict[str, Any]:
     described: dict[str, Any] = {}
-    counts: dict[Place, int] = {}
-    for code, offset, *_ in seen.backwards:
+    counts: dict[tuple[int, int], int] = {}
+    for code, offset, _ in seen.backwards:
         place = id(code), offset
         counts[place] = counts.get(place, 0) + 1
     if (most := max(counts.values(), default=1)) > 1:
         described["gradient_accumulation_steps"] = most
-    calls = {call.function.__code__: call for call in seen.losses}
+    calls: dict[Any, LossCall] = {}
     names = []
-    codes = list(functions)
-    for code in codes:
-        call = calls.get(code)
-        names.append(code.co_name if call is None else call.module or call.function.__name__)
-        if call is not None and len(codes) == 1:
-            described |= {f"loss_{name}": value for name, value in call.settings.items()}
+    for origin in origins:
+        if origin.own is not None:
+            names.append(_name_function(origin.own[0]))
+        else:
+            calls |= {call.function: call for call in ([origin.call] if origin.call is not None else origin.parts)}
+    names += [call.module or call.function.__name__ for call in calls.values()]
     if names:
         described["loss_function"] = ", ".join(dict.fromkeys(names))
+    if len(names) == 1:
+        for call in calls.values():
+            described |= {f"loss_{name}": value for name, value in call.settings.items()}
     return described
+
+
+def _name_function(function: Any) -> str:
+    """Return a function's name, and that of the class where it is what a module computes."""
+    owner, _, name = function.__qualname__.rpartition(".")
+    return str(owner.rpartition(".")[2] if name == "forward" and owner else name)
 
 
 # -- data --------------------------------------------------------------------------------------------------------------

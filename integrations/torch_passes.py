@@ -25,6 +25,7 @@ _SPLITS: Final = (
     ("val", re.compile(r"(^|_)(val|valid|validation|dev|eval|va)(_|$|loader|set|data|dl)", re.IGNORECASE)),
     ("train", re.compile(r"(^|_)(train|training|trn|tr)(_|$|loader|set|data|dl)", re.IGNORECASE)),
 )
+_NAMES_OF_SPLITS: Final = frozenset({"split", "phase", "mode", "stage", "subset", "partition"})
 
 
 class Pass:
@@ -103,13 +104,20 @@ def describe_batch(batch: Any, depth: int = 0) -> list[str]:
 
 
 def name_split(*data: Any) -> str:
-    """Return what part of the data objects are, by the names that they have in the user's code: ``val`` by default."""
+    """Return what part of the data objects are, by the user's code: ``val`` by default.
+
+    It is said by the names that they have there, or by the value of a variable such as ``split`` or ``phase``.
+    """
     frame = users_frame(sys._getframe(1))  # noqa: SLF001  the documented way to the caller
     for _ in range(_FRAMES_SEARCHED):
         if frame is None:
             break
-        for name, value in variables_in(frame).items():
+        variables = variables_in(frame)
+        for name, value in variables.items():
             if any(value is one for one in data) and (split := split_of(name)) is not None:
+                return split
+        for name in _NAMES_OF_SPLITS & variables.keys():
+            if type(variables[name]) is str and (split := split_of(variables[name])) is not None:
                 return split
         frame = _outer(frame)
     return "val"

@@ -9,20 +9,19 @@ from dataclasses import dataclass, field
 from types import CodeType
 from typing import Any, Final
 
-Backward = tuple[CodeType, int, Any, "weakref.ref[Any] | None"]
-"""A backward pass: the code and the offset of the instruction in it where it begins; the loss's value, which is a
-tensor where that is on a device; and the loss, where anybody looks closely."""
+Place = tuple[CodeType, int]
+"""Where in the user's code something is called: the code, and the offset of the instruction in it."""
 
-Place = tuple[int, int]
-"""Where in the user's code something is called: the id of the code, which is slow to hash, and the offset in it."""
+Backward = tuple[CodeType, int, Any]
+"""A backward pass: its place, and the loss's value, which is a tensor where that is on a device."""
 
 
 @dataclass(slots=True, eq=False)
 class LossCall:
-    """A loss that a known function has computed, with a graph."""
+    """A loss that a known function has computed, with a graph: which one says the number of the graph's last node."""
 
     function: Any
-    reference: weakref.ref[Any]
+    number: int
     settings: dict[str, Any]
     module: str | None
     autocast: str | None
@@ -49,6 +48,9 @@ class Seen:
     # The latest calls of loss functions, while it is not known which of them is the one that is trained for.
     losses: list[LossCall] = field(default_factory=list)
     settled_at: int = -1
+    # What losses have come from, by where their backward passes begin; and the optimizer since which that holds.
+    origins: dict[Place, Any] = field(default_factory=dict)
+    origins_since: int = -1
     # Norms of gradients, as what clips them has returned them.
     norms: list[Any] = field(default_factory=list)
     clipping: dict[str, Any] = field(default_factory=dict)

@@ -569,6 +569,23 @@ def test_plain_hooks_are_silent_underneath() -> None:
     assert not any(math.isnan(value) for value in run.data.metrics.values())
 
 
+def test_what_lightning_hands_to_tensorboard_is_not_recorded_twice_and_what_the_user_does_is(tmp_path: Path) -> None:
+    pytest.importorskip("tensorboard")
+    from pytorch_lightning.loggers import TensorBoardLogger
+
+    class Drawing(Classifier):
+        def on_train_epoch_end(self) -> None:
+            self.logger.experiment.add_scalar("drawn", 7.0, self.current_epoch)
+
+    fit(Drawing(), logger=TensorBoardLogger(tmp_path / "board"), log_every_n_steps=1)
+    run = only_run()
+    expected = {"loss", "loss_step", "loss_epoch", "second", "val_loss", "learning_rate", "drawn"}
+    assert set(run.data.metrics) == expected
+    assert series(run, "drawn") == [(0, 7.0), (1, 7.0), (2, 7.0)]
+    assert [step for step, _ in series(run, "val_loss")] == [0, 1, 2]
+    assert [step for step, _ in series(run, "loss_step")] == list(range(9))
+
+
 PROGRAM = """
 import warnings; warnings.simplefilter("ignore")
 import autolog; autolog.enable(strict=True)

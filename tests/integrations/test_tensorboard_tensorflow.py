@@ -124,7 +124,7 @@ def test_a_gradient_tape_loop_finds_the_run_of_its_own(tmp_path):
     autolog.flush(10)
     (run,) = autolog.search_runs(search_all_experiments=True, output_format="list")
     assert points(run, "weight") == [(0, 1.0), (1, 0.5), (2, 0.25)]
-    assert points(run, "loss") == [(1, 1.0), (2, 0.25), (3, 0.0625)]
+    assert points(run, "loss") == [(0, 1.0), (1, 0.25), (2, 0.0625)]
     assert content(run, "text/plan/0.txt") == b"down"
 
 

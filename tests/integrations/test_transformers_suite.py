@@ -9,6 +9,7 @@ pytest.importorskip("accelerate")
 
 IMPORTS = """
 import torch, transformers
+from transformers import Trainer, TrainingArguments
 transformers.logging.set_verbosity_error()
 class Rows(torch.utils.data.Dataset):
     def __len__(self):
@@ -19,7 +20,7 @@ class Rows(torch.utils.data.Dataset):
 class Failing(transformers.TrainerCallback):
     def on_step_end(self, *_, **__):
         raise ValueError("no more")
-def train(callbacks=None):
+def learn(callbacks=None):
     torch.manual_seed(1)
     sizes = dict(vocab_size=8, n_positions=4, n_embd=4, n_layer=1, n_head=1)
     model = transformers.GPT2LMHeadModel(transformers.GPT2Config(**sizes))
@@ -34,6 +35,6 @@ def train(callbacks=None):
 class TestTransformers(IntegrationSuite):
     integration = "transformers"
     imports = IMPORTS
-    training = "train()"
-    failing = "train([Failing()])"
+    training = "learn()"
+    failing = "learn([Failing()])"
     patched = ("transformers.Trainer.train", "transformers.Trainer.evaluate", "transformers.Trainer.predict")
