@@ -1,4 +1,4 @@
-"""What one process of a job trains that the tests of distributed PyTorch start: ``torch_ranks.py HOW FOLDER``.
+"""What a process of a job trains that the tests of distributed PyTorch start: ``torch_ranks.py HOW FOLDER``.
 
 Each writes down what it has computed by itself, in a file ``NAME-RANK.json`` of the folder.
 """
@@ -166,7 +166,7 @@ def train_alone(rate: float) -> list[float]:
 
 
 def run_by_slurm() -> None:
-    """Train without a process group, in a run of the user's own, and with a process group; and start a program."""
+    """Train without a process group, then in a run of the user's own, then with one; and start a program."""
     rank, size = int(os.environ["SLURM_PROCID"]), int(os.environ["SLURM_NTASKS"])
     enable()
     train_alone(0.01)
