@@ -389,8 +389,9 @@ def _call(registration: _Registration, where: str, call: Call) -> Any:
     __tracebackhide__ = True
     generator: Hook | None = None
     with guard(where):
-        generator = registration.hook(call)
-        next(generator, None)
+        begun: Hook = registration.hook(call)
+        generator = begun
+        next(begun, None)
     try:
         call.result = call.function(*call.args, **call.kwargs)
     except BaseException as error:

@@ -42,6 +42,7 @@ class Describe(Protocol):
 
     def __call__(self, data: Any, targets: Any, /, *, name: str) -> Dataset:
         """Return what is known of it."""
+        ...
 
 
 class _Evaluations:

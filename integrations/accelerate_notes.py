@@ -11,6 +11,8 @@ from accelerate.state import AcceleratorState, GradientState
 
 from autolog.callers import users_frame
 from autolog.integrations.sklearn_params import describe_values, log_params
+from autolog.integrations.torch_losses import note_origin
+from autolog.integrations.torch_optimizers import generation
 from autolog.integrations.torch_threads import local
 from autolog.loops import Loop
 from autolog.training import current_training
@@ -26,7 +28,13 @@ def note_backward(_: Any, args: tuple[Any, ...], __: dict[str, Any]) -> None:
     is_scalar = isinstance(loss, torch.Tensor) and loss.numel() == 1
     if is_scalar and seen.backwards and frame is not None and current_training() is None:
         value = loss.item() if loss.is_cpu else loss.detach()
-        seen.backwards[-1] = (frame.f_code, frame.f_lasti, value)
+        # Its part has another place, in Accelerate's own code, and another origin: a division.
+        code, offset, _ = seen.backwards[-1]
+        seen.origins.pop((code, offset), None)
+        place = frame.f_code, frame.f_lasti
+        seen.backwards[-1] = (*place, value)
+        if seen.settled_at != generation[0]:
+            note_origin(seen, place, loss, frame)
 
 
 def note_step(_: Any, __: tuple[Any, ...], ___: dict[str, Any]) -> None:

@@ -75,7 +75,7 @@ class Search:
         row = {"trial_id": trial.trial_id, "score": trial.score if scored else None, "status": trial.status}
         row |= {"best_step": trial.best_step, "params": values, "run_id": run.run_id}
         self._rows.append(row)
-        if scored:
+        if trial.score is not None and scored:
             run.log_metrics({"score": trial.score, "best_step": trial.best_step or 0})
             self._log_progress(row)
 

@@ -30,6 +30,8 @@ from autolog.system_metrics import PREFIX
 
 logger = logging.getLogger("autolog")
 
+_groups: Final = torch.distributed.GroupMember if torch.distributed.is_available() else None
+
 # What launchers tell a process, where PyTorch does not know: its rank, and how many there are.
 _VARIABLES: Final = (("RANK", "WORLD_SIZE"), ("SLURM_PROCID", "SLURM_NTASKS"))
 _LOCAL_RANKS: Final = ("LOCAL_RANK", "SLURM_LOCALID")
@@ -168,10 +170,9 @@ def describe_job() -> dict[str, Any]:
 
 
 def _find_place() -> _Place:
-    distributed = torch.distributed
-    if distributed.is_available() and distributed.is_initialized():
-        return _Place(distributed.get_rank(), distributed.get_world_size(), is_connected=True)
-    return _place_by_launcher()
+    # As torch.distributed.get_rank() and the like find it, which take several microseconds.
+    group = _groups.WORLD if _groups is not None else None
+    return _place_by_launcher() if group is None else _Place(group.rank(), group.size(), is_connected=True)
 
 
 def _place_by_launcher() -> _Place:

@@ -119,6 +119,7 @@ class TorchLoop(Loop):
         """Record steps: their losses, the learning rates where they have changed, the speed once in a while."""
         leading = self._leading
         series: dict[str, list[tuple[int, float, float]]] = {}
+        number, moment = 0, self.last_step
         for one in steps:
             owner, moment, backwards, norms, rates, _, current, _ = one
             number = owner.number
@@ -347,7 +348,7 @@ class TorchLoop(Loop):
             steps = OptimizerSteps(optimizer, self, name)
         self._leading = self._leading or steps
         self.optimizers.append(steps)
-        if is_new:
+        if model is not None and is_new:
             self.models.append(weakref.ref(model))
             weakref.finalize(model, self.end_if_gone).atexit = False
             attribute_model(model, self.run)

@@ -67,11 +67,12 @@ def _note_backward_carefully(seen: Seen, losses: Any, frame: FrameType) -> None:
             value = original.item() if original.is_cpu else original.detach()
             seen.backwards.append((frame.f_code, frame.f_lasti, value))
             if seen.settled_at != generation[0]:
-                _note_origin(seen, (frame.f_code, frame.f_lasti), original, frame)
+                note_origin(seen, (frame.f_code, frame.f_lasti), original, frame)
     seen.scaled = []
 
 
-def _note_origin(seen: Seen, place: Place, loss: Any, frame: FrameType) -> None:
+def note_origin(seen: Seen, place: Place, loss: Any, frame: FrameType) -> None:
+    """Note what has computed a loss, once for each place whose backward passes begin with it."""
     if place not in seen.origins:
         seen.origins[place] = find_origin(place, loss, seen.losses, frame)
 
@@ -195,10 +196,9 @@ def _note_loss(function: Any, result: Any, args: tuple[Any, ...], kwargs: dict[s
 
 def _is_transformed(result: Any) -> bool:
     """Say whether a result has no value of its own: inside of vmap and the like, or while something is traced."""
-    return bool(
-        torch._C._functorch.is_functorch_wrapped_tensor(result)  # noqa: SLF001  there is no public way to ask
-        or torch._C._get_tracing_state() is not None  # noqa: SLF001  what torch.jit.is_tracing() asks
-    )
+    # There is no public way to ask the first; the second is what torch.jit.is_tracing() asks.
+    functorch = torch._C._functorch  # noqa: SLF001  # pyright: ignore[reportAttributeAccessIssue]
+    return bool(functorch.is_functorch_wrapped_tensor(result) or torch._C._get_tracing_state() is not None)  # noqa: SLF001
 
 
 def note_evaluation_mode(_: Any, __: tuple[Any, ...], ___: dict[str, Any]) -> None:

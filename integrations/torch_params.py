@@ -137,11 +137,14 @@ def _describe_loader(seen: Seen) -> dict[str, Any]:
 
 def describe_loader(loader: Any) -> dict[str, Any]:
     """Return the settings of a ``DataLoader``, and the class and length of what it loads."""
-    sampler = getattr(loader, "sampler", None)
+    # Where batches are sampled as a whole, as accelerate's are, the loader has a sampler that nothing comes from.
+    batches = getattr(loader, "batch_sampler", None)
+    sampler = getattr(batches, "sampler", None) or getattr(loader, "sampler", None)
     described = {
-        "batch_size": getattr(loader, "batch_size", None),
+        "batch_size": getattr(loader, "batch_size", None) or getattr(batches, "batch_size", None),
         "num_workers": getattr(loader, "num_workers", None),
-        "shuffle": type(sampler).__name__ == "RandomSampler",
+        # A DistributedSampler says so itself.
+        "shuffle": type(sampler).__name__.endswith("RandomSampler") or getattr(sampler, "shuffle", False) is True,
         "drop_last": getattr(loader, "drop_last", None),
         "sampler": type(sampler).__name__ if sampler is not None else None,
         "dataset_class": type(loader.dataset).__name__,

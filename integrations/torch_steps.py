@@ -100,14 +100,14 @@ def _note_step(optimizer: Any, args: tuple[Any, ...], kwargs: dict[str, Any], se
     unsettled.clear()
     iterator = None if seen.iterator is None else seen.iterator()
     closure = args[1] if len(args) > 1 else kwargs.get("closure")
-    rates = tuple(learning_rate(group) for group in optimizer.param_groups)
+    rates = [learning_rate(group) for group in optimizer.param_groups]
     loop.take(
         (
             steps,
             _now(),
             backwards,
             norms,
-            rates if len(rates) > 1 else rates[0],
+            tuple(rates) if len(rates) > 1 else rates[0],
             0 if iterator is None else iterator._num_yielded,  # noqa: SLF001  counted by PyTorch anyway
             seen.current,
             closure is not None,

@@ -41,4 +41,28 @@ PART: Final[dict[str, tuple[str, ...]]] = {
         "sklearn.metrics.tests.test_score_objects",
     ),
     "boosting_estimators": (str(_FOREIGN / "estimator_checks.py"),),
+    "torch": (
+        *(
+            f"{_FOREIGN / 'torch_optimizers.py'}::{name}"
+            for name in ("test_steps", "test_hooks_of_the_users_are_called_in_their_order")
+        ),
+        *(
+            f"{_FOREIGN / 'torch_modules.py'}::{name}"
+            for name in ("test_a_step_of_training", "test_hooks_of_modules_are_called_as_ever")
+        ),
+        str(_FOREIGN / "torch_gradients.py"),
+        *(
+            f"{_FOREIGN / 'torch_compilers.py'}::{name}"
+            for name in ("test_a_compiled_network_is_trained", "test_symbolic_traces")
+        ),
+    ),
+    "keras": tuple(
+        f"{_FOREIGN / 'keras_trainer.py'}::{name}"
+        for name in (
+            "test_fit[printing]",
+            "test_callbacks_are_called_as_ever",
+            "test_single_batches",
+            "test_a_train_step_of_ones_own",
+        )
+    ),
 }

@@ -237,6 +237,21 @@ def test_a_fit_inside_a_trial_goes_into_its_run(recorded: Side) -> None:
     assert "estimator_name" not in search.data.tags
 
 
+def test_a_fit_of_keras_goes_into_its_trial_and_that_of_a_further_execution_into_a_child_of_it(recorded: Side) -> None:
+    search, trials = search_and_trials(recorded, "models")
+    completed = [run for run in trials if run.info.status is RunStatus.FINISHED]
+    assert completed
+    for run in completed:
+        (second,) = [one for one in recorded.runs if one.data.tags.get("mlflow.parentRunId") == run.info.run_id]
+        for execution in (run, second):
+            assert execution.data.params["epochs"] == "2"
+            assert execution.data.summaries["val_loss"].count == 2
+        # The score is the mean, over the executions, of the best epoch's loss.
+        best = [execution.data.summaries["val_loss"].min for execution in (run, second)]
+        assert run.data.metrics["score"] == pytest.approx(sum(best) / 2, rel=1e-6)
+    assert "val_loss" not in search.data.metrics
+
+
 def test_an_interrupted_search_has_failed_and_leaves_no_trial_open(recorded: Side) -> None:
     search, trials = search_and_trials(recorded, "interrupted")
     assert search.info.status is RunStatus.FAILED

@@ -151,10 +151,12 @@ def test_checkpoints_of_activations(reentrant: bool) -> None:
 
 
 def test_anomalies_are_found_as_ever() -> None:
-    with warnings.catch_warnings(), pytest.raises(RuntimeError, match="returned nan") as raised:
+    with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         with torch.autograd.detect_anomaly():
-            torch.sqrt(torch.zeros(1, requires_grad=True) * -1).mul(0).backward()
+            wrong = torch.sqrt(torch.zeros(1, requires_grad=True) * -1).mul(0)
+            with pytest.raises(RuntimeError, match="returned nan") as raised:
+                wrong.backward()
     show(str(raised.value))
 
 
@@ -259,8 +261,8 @@ def test_gradients_that_are_gathered_clipped_and_scaled() -> None:
         scaler.update()
         torch.nn.utils.clip_grad_value_(module.parameters(), 0.1)
         optimizer.zero_grad()
+    module(inputs * float("inf")).sum().backward()
     with pytest.raises(RuntimeError, match="non-finite"):
-        module(inputs * float("inf")).sum().backward()
         torch.nn.utils.clip_grad_norm_(module.parameters(), 1.0, error_if_nonfinite=True)
     show(norms, scaler.state_dict(), module.state_dict())
 
