@@ -220,6 +220,30 @@ def test_a_compiled_model_is_recorded_as_the_model_that_it_is():
     assert run.data.params["torch_compile"] == "True"
 
 
+@pytest.mark.filterwarnings("ignore")
+def test_a_step_that_is_compiled_is_not_seen_and_not_disturbed():
+    x, y = make_data()
+
+    def descend(model, optimizer, step):
+        losses = []
+        for _ in range(3):
+            optimizer.zero_grad()
+            loss = F.cross_entropy(model(x), y)
+            loss.backward()
+            step()
+            losses.append(loss.item())
+        return losses
+
+    model, optimizer = make()
+    expected = descend(model, optimizer, optimizer.step)
+    autolog.enable(integrations=["torch"], strict=True)
+    torch._dynamo.reset()
+    model, optimizer = make()
+    assert descend(model, optimizer, torch.compile(optimizer.step, backend="eager")) == pytest.approx(expected)
+    torch._dynamo.reset()
+    assert runs() == []
+
+
 # -- workers -----------------------------------------------------------------------------------------------------------
 
 
