@@ -162,7 +162,7 @@ class Rerouting:
         self._rerouted: Final = template.replace(
             co_name=CODE_NAME,
             # Where inspect looks for the source, and where warnings look for whose code it is.
-            co_filename=code.co_filename,
+            co_filename=_uncounted(code.co_filename) if _has_source(function) else code.co_filename,
             co_firstlineno=code.co_firstlineno,
             co_consts=tuple(called.get(one, one) if type(one) is int else one for one in template.co_consts),
         )
@@ -172,6 +172,12 @@ class Rerouting:
         """Give the function its own body again, unless somebody else has given it another since."""
         if self.function.__code__ is self._rerouted:
             self.function.__code__ = self.original_code
+
+
+def _has_source(function: FunctionType) -> bool:
+    """Say whether the source of a function's module is found by the module, whatever its file is called."""
+    module = function.__globals__
+    return module.get("__name__") != "__main__" and hasattr(module.get("__loader__"), "get_source")
 
 
 def _describe_parameters(code: CodeType) -> tuple[str, str, str, str]:
@@ -228,4 +234,8 @@ def uncount(*functions: Any) -> None:
     """
     for function in functions:
         code = function.__code__
-        function.__code__ = code.replace(co_filename=f"{code.co_filename} (as importlib._bootstrap)")
+        function.__code__ = code.replace(co_filename=_uncounted(code.co_filename))
+
+
+def _uncounted(file: str) -> str:
+    return f"{file} (as importlib._bootstrap)"
