@@ -11,13 +11,14 @@ PIP := PYTHONWARNINGS=ignore $(BIN)/python -m pip --disable-pip-version-check --
 # A virtual environment that happens to be active must not leak into this one.
 unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME PYTHONDONTWRITEBYTECODE PIP_USER PIP_TARGET PIP_PREFIX
 
-.PHONY: help demo test check unit torture harm harm-part bench bench-quick capture fuzz format clean
+.PHONY: help demo test check unit torture suites harm harm-part bench bench-quick capture fuzz format clean
 
 help:
 	@echo 'make demo         train real models, recorded by one line, and compare them'
 	@echo 'make test         every check that CI runs'
 	@echo 'make unit         the tests alone;  make check: linters and types alone'
 	@echo 'make torture      what breaks things for minutes: kills, damage, full disks, 10 million points'
+	@echo 'make suites       the shipped suite for integrations, with frameworks that are slow to import: ten minutes'
 	@echo "make harm         the frameworks' own tests, with autolog and without: an hour and more"
 	@echo 'make fuzz         ten minutes each of a fuzzer on the journal reader and the filter parser'
 	@echo 'make bench        the benchmarks, against every peer;  make bench-quick: the short form'
@@ -45,6 +46,10 @@ torture: $(VENV)/test.stamp
 	AUTOLOG_TORTURE=1 $(BIN)/python -m pytest tests/torture tests/reliability --durations=20
 	$(BIN)/python -m pytest --hypothesis-profile torture tests/unit/test_properties_*.py \
 		tests/backends/test_round_trips.py tests/backends/test_filters_agree.py
+
+# What every integration owes its users, of those whose frameworks take seconds to import: ten minutes.
+suites: $(VENV)/test.stamp
+	$(BIN)/python -m pytest tests/suites
 
 # Tests that nobody here wrote, once without autolog and once with it: they must do the same.
 # `make harm HARM='ensemble metrics'` runs some of the suites.

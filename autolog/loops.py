@@ -26,7 +26,7 @@ from autolog import tracking
 from autolog.attribution import run_of_model
 from autolog.entities import RunStatus
 from autolog.guard import guard
-from autolog.lifecycle import begin_run, inherited_run
+from autolog.lifecycle import begin_run, inherited_run, reopen_run
 from autolog.run import ActiveRun, activate, active_runs, deactivate, enclosing_run
 
 # Seconds: so much of what a loop has done is lost at most where the process is killed.
@@ -56,6 +56,7 @@ class Loop:
         # what is recorded of many at once costs a fraction of what it costs one by one.
         self.waiting: list[Any] = []
         self.due = 0.0
+        self.was_displaced = False
         self._turn = threading.RLock()
         self._cell = _notebook_cell()
         self._outer = enclosing_run()
@@ -85,7 +86,21 @@ class Loop:
     @property
     def is_over(self) -> bool:
         """Whether a step that is done now belongs to another run."""
-        if self.run.has_ended or _notebook_cell() != self._cell:
+        return self.run.has_ended or self._is_elsewhere()
+
+    @property
+    def can_resume(self) -> bool:
+        """Whether a step that is done now would belong to this run, if another loop had not ended it."""
+        return self._owns_run and self.was_displaced and not self._is_elsewhere()
+
+    def displace(self) -> None:
+        """End the loop since another begins, unless that is another task's affair."""
+        if self._owns_run and not self.run.has_ended and self.is_here:
+            self.was_displaced = True
+            self.end()
+
+    def _is_elsewhere(self) -> bool:
+        if _notebook_cell() != self._cell:
             return True
         stack = active_runs.get()
         if stack is not self.stack:
@@ -93,6 +108,19 @@ class Loop:
                 return True
             self.stack = stack
         return False
+
+    @property
+    def is_here(self) -> bool:
+        """Whether the loop was begun in this thread or task, or in one that this one comes from."""
+        return self.run in active_runs.get()
+
+    def resume(self) -> None:
+        """Go on with a loop that another one has ended: those of two models that are trained by turns."""
+        reopen_run(self.run)
+        activate(self.run)
+        self.stack = active_runs.get()
+        _latest[:] = [self]
+        _watch()
 
     def touch(self) -> None:
         """Note that a step has been done just now."""

@@ -35,6 +35,7 @@ _RESUMED: Final = (
 _ORIGINAL: Final = 602_214_076
 _HOOK: Final = 662_607_015
 _WANTED: Final = 137_035_999
+_UNLESS: Final = 299_792_458
 
 _ARGUMENTS: Final = ("_autolog_args = ({args})", "_autolog_kwargs = {{{kwargs}}}")
 _FOLLOWED: Final = (
@@ -43,11 +44,11 @@ _FOLLOWED: Final = (
     "_autolog_hook(_autolog_result, _autolog_args, _autolog_kwargs)",
     "return _autolog_result",
 )
-# A loss with a graph is asked about in every step: the question must cost next to nothing.
-_FOLLOWED_WHERE_WANTED: Final = (
+# It is asked in every step: the question must cost next to nothing.
+_FOLLOWED_UNLESS: Final = (
     "_autolog_result = _autolog_original({call})",
-    f"_autolog_wanted = {_WANTED}",
-    "_autolog_wanted = _autolog_wanted or _autolog_result.requires_grad is not True",
+    f"_autolog_wanted, _autolog_unless = {_WANTED}, {_UNLESS}",
+    "_autolog_wanted = _autolog_wanted or not _autolog_unless()",
     "_autolog_wanted and _autolog_hook(_autolog_result, ({args}), {{{kwargs}}})",
     "return _autolog_result",
 )
@@ -102,15 +103,17 @@ def follow(function: FunctionType, after: After) -> Rerouting:
     return Rerouting(function, _FOLLOWED, lambda original: functools.partial(after, original))
 
 
-def follow_unless_graph(function: FunctionType, after: After, wanted: list[object]) -> Rerouting:
-    """Have a function that returns a tensor followed by another, which is not called for a result that requires grad.
+def follow_unless(function: FunctionType, after: After, unless: Callable[[], bool], wanted: list[object]) -> Rerouting:
+    """Have a function followed by another, but not where something says otherwise.
 
     Args:
         function: as of ``follow``.
         after: as of ``follow``.
-        wanted: while there is anything in it, every result is.
+        unless: is asked when the function has returned.
+        wanted: while there is anything in it, nothing is asked.
     """
-    return Rerouting(function, _FOLLOWED_WHERE_WANTED, lambda original: functools.partial(after, original), wanted)
+    make_hook = functools.partial(functools.partial, after)
+    return Rerouting(function, _FOLLOWED_UNLESS, make_hook, {_WANTED: wanted, _UNLESS: unless})
 
 
 def tell(function: FunctionType, listener: Callable[..., object]) -> Rerouting:
@@ -138,7 +141,7 @@ class Rerouting:
         function: one that ``is_reroutable``.
         steps: what it does instead, after its arguments have been gathered.
         make_hook: is given the original, and returns what the steps call.
-        wanted: what the steps look at, where they do.
+        constants: what else the steps look at, by what stands for it in them.
     """
 
     def __init__(
@@ -146,7 +149,7 @@ class Rerouting:
         function: FunctionType,
         steps: tuple[str, ...],
         make_hook: Callable[[Callable[..., Any]], Callable[..., Any]],
-        wanted: list[object] | None = None,
+        constants: dict[int, Any] | None = None,
     ) -> None:
         self.function: Final = function
         code = self.original_code = function.__code__
@@ -158,11 +161,11 @@ class Rerouting:
             setattr(original, name, getattr(function, name))
         original.__dict__.update(function.__dict__)
         template = _compile(_describe_parameters(code), steps, code.co_freevars)
-        called: dict[int, Any] = {_ORIGINAL: original, _HOOK: make_hook(original), _WANTED: wanted}
+        called: dict[int, Any] = {_ORIGINAL: original, _HOOK: make_hook(original), **(constants or {})}
         self._rerouted: Final = template.replace(
             co_name=CODE_NAME,
             # Where inspect looks for the source, and where warnings look for whose code it is.
-            co_filename=code.co_filename,
+            co_filename=_uncounted(code.co_filename) if _has_source(function) else code.co_filename,
             co_firstlineno=code.co_firstlineno,
             co_consts=tuple(called.get(one, one) if type(one) is int else one for one in template.co_consts),
         )
@@ -172,6 +175,12 @@ class Rerouting:
         """Give the function its own body again, unless somebody else has given it another since."""
         if self.function.__code__ is self._rerouted:
             self.function.__code__ = self.original_code
+
+
+def _has_source(function: FunctionType) -> bool:
+    """Say whether the source of a function's module is found by the module, whatever its file is called."""
+    module = function.__globals__
+    return module.get("__name__") != "__main__" and hasattr(module.get("__loader__"), "get_source")
 
 
 def _describe_parameters(code: CodeType) -> tuple[str, str, str, str]:
@@ -228,4 +237,8 @@ def uncount(*functions: Any) -> None:
     """
     for function in functions:
         code = function.__code__
-        function.__code__ = code.replace(co_filename=f"{code.co_filename} (as importlib._bootstrap)")
+        function.__code__ = code.replace(co_filename=_uncounted(code.co_filename))
+
+
+def _uncounted(file: str) -> str:
+    return f"{file} (as importlib._bootstrap)"

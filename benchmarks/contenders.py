@@ -52,6 +52,22 @@ TORCH: Final = Tool(
         *("msgspec==0.22.0", "rich==15.0.0", "typer==0.29.2", "wrapt==2.5.2", "xxhash==4.1.0", *_COMMON),
     ),
 )
+_MLFLOW_VARIABLES: Final = {
+    "MLFLOW_ALLOW_FILE_STORE": "true",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "GIT_PYTHON_REFRESH": "quiet",
+}
+# MLflow in an environment that has what it records of neural networks.
+MLFLOW_NETWORKS: Final = Tool(
+    "mlflow_networks",
+    "MLflow for networks",
+    "mlflow",
+    stores={},
+    requirements=(
+        *("mlflow==3.17.2", "torch==2.13.0", "keras==3.15.1", "lightning==2.6.6", "scikit-learn==1.9.1", *_COMMON),
+    ),
+    variables=_MLFLOW_VARIABLES,
+)
 PEERS: Final = (
     Tool(
         "mlflow",
@@ -59,11 +75,7 @@ PEERS: Final = (
         "mlflow",
         stores={"file": ("files", "file"), "sqlite": ("SQLite", "sqlite"), "async": ("SQLite, async", "sqlite")},
         requirements=("mlflow==3.17.2", "scikit-learn==1.9.1", "xgboost-cpu==3.2.0", "lightgbm==4.7.0", *_COMMON),
-        variables={
-            "MLFLOW_ALLOW_FILE_STORE": "true",
-            "MLFLOW_DISABLE_TELEMETRY": "true",
-            "GIT_PYTHON_REFRESH": "quiet",
-        },
+        variables=_MLFLOW_VARIABLES,
     ),
     Tool(
         "wandb",
@@ -128,7 +140,7 @@ PEERS: Final = (
         longest=60.0,
     ),
 )
-TOOLS: Final = {tool.name: tool for tool in (NONE, AUTOLOG, TORCH, *PEERS)}
+TOOLS: Final = {tool.name: tool for tool in (NONE, AUTOLOG, TORCH, MLFLOW_NETWORKS, *PEERS)}
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ import psutil
 from contenders import TOOLS
 from environments import list_packages
 
-_PACKAGES = ("scikit-learn", "numpy", "pandas", "sqlalchemy")
+_PACKAGES = ("scikit-learn", "numpy", "pandas", "sqlalchemy", "torch", "keras", "lightning")
 
 
 def describe_machine() -> dict[str, Any]:

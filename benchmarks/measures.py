@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
-Unit = Literal["ns", "bytes", "share"]
+Unit = Literal["ns", "bytes", "share", "surcharge"]
 
 
 @dataclass(frozen=True)
@@ -14,6 +14,7 @@ class Measure:
     """One column of a table.
 
     ``targets`` are, by contender, the most that its median may be, in the unit; of a share, the least.
+    A surcharge is what is added, as a part of what there is without it.
     What is not ``compared`` has no ratio: it is not the tool's doing.
     """
 
@@ -124,6 +125,13 @@ _TRAININGS: Final = {
     "xgboost": "`xgboost.train`, 200 rounds, 4 metrics a round",
     "lightgbm": "`lightgbm.train`, 200 rounds, 4 metrics a round",
 }
+_NETWORKS: Final = {
+    "torch": "a plain PyTorch loop, 6 epochs of 500 steps",
+    "torch_clipped": "a plain PyTorch loop that clips gradients",
+    "keras": "Keras on PyTorch, 3 epochs of 60,000 x 784",
+    "keras_batches": "Keras on PyTorch, metrics of every batch",
+    "lightning": "Lightning, 5 epochs of 100 steps",
+}
 _HOOK = Group(
     "hook",
     "Hooks that record nothing",
@@ -158,7 +166,7 @@ def find_group(name: str) -> Group:
     """Return the table of a group of results."""
     kind, _, rest = name.partition("_")
     if kind == "training":
-        return _training(name, _TRAININGS[rest])
+        return _network(name, _NETWORKS[rest]) if rest in _NETWORKS else _training(name, _TRAININGS[rest])
     if kind == "read":
         return _read(name, int(rest))
     if kind == "history":
@@ -200,6 +208,37 @@ def _training(name: str, title: str) -> Group:
             Measure("added_cpu_with_model", "CPU time, with the model"),
         ),
     )
+
+
+def _network(name: str, title: str) -> Group:
+    whole = {"training_keras": 0.01, "training_keras_batches": 0.05, "training_lightning": 0.02}
+    later = {"training_torch": 0.03, "training_torch_clipped": 0.03}
+    return Group(
+        name,
+        f"Training: {title}",
+        "Trainings that are recorded and trainings that are not, by turns in one process; a sample is the difference "
+        "of two neighbours, or that difference as a part of the one that is not recorded. One thread for the linear "
+        "algebra, batches from memory." + (_BATCHES if "keras" in name else _STEPS),
+        (
+            Measure("fit", "the training alone", compared=False),
+            Measure("added", "added to it"),
+            Measure("added_share", "as a part of it", "surcharge", _of_files(whole.get(name))),
+            Measure("added_per_point", "added, per step"),
+            Measure("added_share_of_rounds", "as a part of a step", "surcharge", _of_files(later.get(name))),
+            Measure("added_cpu", "CPU time added"),
+        ),
+    )
+
+
+_STEPS: Final = (
+    " *Per step* is what is added beyond a training of one epoch, where everything is met first. "
+    "Of Lightning MLflow records epochs, and autolog what the module logs, in every step."
+)
+_BATCHES: Final = " Epochs of 469 batches; loss and accuracy are recorded once an epoch, or for every batch too."
+
+
+def _of_files(most: float | None) -> dict[str, float]:
+    return {} if most is None else {"autolog-file": most}
 
 
 def _read(name: str, runs: int) -> Group:

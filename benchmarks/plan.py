@@ -40,7 +40,7 @@ class Job:
 
 def make_plan(scale: Scale) -> list[Job]:
     """Return every job of a scale."""
-    plans = (_start, _call, _durable, _memory, _training, _hook, _read, _history, _contention, _writer)
+    plans = (_start, _call, _durable, _memory, _training, _network, _hook, _read, _history, _contention, _writer)
     return [job for plan in plans for job in plan(scale) if job.times]
 
 
@@ -107,14 +107,28 @@ def _memory(scale: Scale) -> Iterator[Job]:
 def _training(scale: Scale) -> Iterator[Job]:
     for workload, repeats in scale.fits.items():
         for contender in _autolog():
-            arguments = {"workload": workload, "repeats": repeats}
+            arguments = {"workload": workload, "rows": None, "repeats": repeats}
             yield Job(f"training_{workload}", "training_autolog", contender, 1, arguments)
             peer = Contender("mlflow", contender.store)
             # Storing its model takes MLflow seconds, whatever the store of the rest.
             with_model = scale.mlflow_fits_with_model.get(workload, 0) if contender.store == "file" else 0
             fits = scale.mlflow_fits.get(workload, 0)
-            arguments = {"workload": workload, "repeats": fits, "repeats_with_model": with_model}
+            arguments = {"workload": workload, "rows": None, "repeats": fits, "repeats_with_model": with_model}
             yield Job(f"training_{workload}", "training_mlflow", peer, 1 if fits else 0, arguments)
+
+
+def _network(scale: Scale) -> Iterator[Job]:
+    # What a step waits for is the same for every store: one of them will do.
+    for workload, repeats in scale.networks.items():
+        group, arguments = f"training_{workload}", {"workload": workload, "rows": scale.rows}
+        if workload == "keras_batches":
+            arguments |= {"variables": {"AUTOLOG_LOG_EVERY_N_STEPS": "1"}}
+        own = arguments | {"repeats": repeats}
+        yield Job(group, "training_autolog", Contender("autolog", "file"), 1, own)
+        fits = scale.mlflow_networks.get(workload, 0)
+        theirs = arguments | {"repeats": fits, "repeats_with_model": 0}
+        peer = Contender("mlflow", "file")
+        yield Job(group, "training_mlflow", peer, 1 if fits else 0, theirs, environment="mlflow_networks")
 
 
 def _hook(scale: Scale) -> Iterator[Job]:

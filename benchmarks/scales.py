@@ -38,6 +38,10 @@ class Scale:
     fits: dict[str, int]
     mlflow_fits: dict[str, int]
     mlflow_fits_with_model: dict[str, int]
+    # Trainings of networks, with so many rows of the data; None is all of them.
+    networks: dict[str, int]
+    mlflow_networks: dict[str, int]
+    rows: int | None = None
     hook_values: int
     # Reading
     reads: dict[int, tuple[int, int]]
@@ -84,6 +88,8 @@ SCALES: Final = {
         fits={"logistic": 30, "forest": 10, "grid": 12, "xgboost": 12, "lightgbm": 12},
         mlflow_fits={"logistic": 4, "forest": 4, "grid": 3, "xgboost": 4, "lightgbm": 4},
         mlflow_fits_with_model={"logistic": 3, "forest": 2, "xgboost": 2, "lightgbm": 2},
+        networks={"torch": 20, "torch_clipped": 10, "keras": 10, "keras_batches": 8, "lightning": 15},
+        mlflow_networks={"keras": 3, "keras_batches": 1, "lightning": 5},
         hook_values=30,
         reads={1_000: (10, 5), 30_000: (5, 3), 100_000: (3, 1)},
         server_reads=30_000,
@@ -116,6 +122,8 @@ SCALES: Final = {
         fits={"logistic": 20, "forest": 3, "grid": 5, "xgboost": 3, "lightgbm": 3},
         mlflow_fits={"logistic": 2, "forest": 1, "grid": 1, "xgboost": 1, "lightgbm": 1},
         mlflow_fits_with_model={"logistic": 1},
+        networks={"torch": 6},
+        mlflow_networks={},
         hook_values=10,
         reads={1_000: (4, 2)},
         mlflow_reads={"sqlite": 1_000},
@@ -141,6 +149,9 @@ SCALES: Final = {
         fits={"logistic": 2, "forest": 1, "grid": 1, "xgboost": 1, "lightgbm": 1},
         mlflow_fits={},
         mlflow_fits_with_model={},
+        networks={"torch": 1, "keras_batches": 1, "lightning": 1},
+        mlflow_networks={},
+        rows=1_000,
         hook_values=3,
         reads={200: (2, 1)},
         mlflow_reads={},

@@ -25,7 +25,7 @@ from autolog.integrations.torch_values import DeviceValues
 from autolog.loops import Loop
 
 # Another optimizer that begins within so many steps, in the same function, trains in the same loop: a GAN's.
-_STEPS_TO_JOIN: Final = 64
+_STEPS_TO_JOIN: Final = 256
 # Of further optimizers, one for each epoch perhaps, no params are recorded.
 _MOST_DESCRIBED: Final = 16
 # Of a loss function: a model that computes its loss itself comes before its data.
@@ -50,14 +50,17 @@ class OptimizerSteps:
         optimizer: known weakly.
         loop: that it trains in.
         name: in the names of what belongs to it; empty where there is only one.
+        lane: tells its losses from those of others at the same place; one that goes on for another has the same.
         number: of its first step.
     """
 
-    __slots__ = ("is_quick", "loop", "norm_name", "number", "rate_names", "rates", "reference")
+    __slots__ = ("is_quick", "lane", "loop", "name", "norm_name", "number", "rate_names", "rates", "reference")
 
-    def __init__(self, optimizer: Any, loop: TorchLoop, name: str, number: int = 0) -> None:
+    def __init__(self, optimizer: Any, loop: TorchLoop, name: str, lane: int, number: int = 0) -> None:
         self.reference = weakref.ref(optimizer)
         self.loop = loop
+        self.lane = lane
+        self.name = name
         suffix = f"_{name}" if name else ""
         self.norm_name = f"gradient_norm{suffix}"
         self.number = number
@@ -86,14 +89,14 @@ class TorchLoop(Loop):
         self.optimizers: Final[list[OptimizerSteps]] = []
         # The one whose steps are the loop's.
         self._leading: OptimizerSteps | None = None
-        self.successor: TorchLoop | None = None
         self.checkpoints: list[dict[str, Any]] = []
         self.steps = self.epochs = self.skipped_steps = 0
         # By the ids of the code of the functions that compute losses, which is kept so that no other has its id:
         # the names of these, which of several results it is, and the code.
         self.functions: Final[dict[int, tuple[str, int, CodeType]]] = {}
-        # By where the backward pass begins: the name of the loss, whether the program has divided it, and the code.
-        self.losses: Final[dict[tuple[int, int], tuple[str, bool, CodeType]]] = {}
+        # By where the backward pass begins and whose step follows: the name of the loss, whether the program has
+        # divided it, and the code.
+        self.losses: Final[dict[tuple[int, int, int], tuple[str, bool, CodeType]]] = {}
         self._code = code
         self._born_before = born_before
         self._is_several = is_several
@@ -106,6 +109,11 @@ class TorchLoop(Loop):
         self._split = "val"
         self._rows = 0
         self._speed = self._beginning = (time.time(), 0, 0)
+        self.run.finishers.append(self._finish)
+
+    def resume(self) -> None:
+        """Go on with the loop."""
+        super().resume()
         self.run.finishers.append(self._finish)
 
     @property
@@ -149,7 +157,7 @@ class TorchLoop(Loop):
             rows = taken
             self._rows += taken
         code, offset, value = backwards[0]
-        known = self.losses.get((id(code), offset))
+        known = self.losses.get((id(code), offset, one[0].lane))
         if len(backwards) == 1 and known is not None and type(value) is float:
             series.setdefault(known[0], []).append((number, moment, value))
             self._epoch.add(known[0], value, rows)
@@ -163,11 +171,11 @@ class TorchLoop(Loop):
         as for gradients that are accumulated, the sum; else the mean.
         """
         _, moment, backwards, _, _, _, _, has_closure = one
-        values: dict[tuple[int, int], list[Any]] = {}
+        values: dict[tuple[int, int, int], list[Any]] = {}
         for backward in backwards:
-            place = id(backward[0]), backward[1]
+            place = id(backward[0]), backward[1], one[0].lane
             if place not in self.losses:
-                self._name(backward)
+                self._name(backward, one[0].lane)
             values.setdefault(place, []).append(backward[2])
         for place, losses in values.items():
             name, is_divided, _ = self.losses[place]
@@ -183,10 +191,10 @@ class TorchLoop(Loop):
         self.run.log_series(name, [(step, moment, float(value))])
         epoch.add(name, value, rows)
 
-    def _name(self, backward: Backward) -> None:
+    def _name(self, backward: Backward, lane: int) -> None:
         """Name the loss of a place that has not been seen when the loop began."""
         code, offset, _ = backward
-        self.losses[id(code), offset] = self._unique(name_loss((code, offset), None) or "loss"), False, code
+        self.losses[id(code), offset, lane] = self._unique(name_loss((code, offset), None) or "loss"), False, code
 
     def _unique(self, name: str) -> str:
         taken = {one for one, *_ in self.losses.values()}
@@ -338,14 +346,15 @@ class TorchLoop(Loop):
         number = len(self.optimizers) + 1
         name = ""
         is_new = model is not None and not any(one() is model for one in self.models)
-        if number > 1 and not is_new and birth_of(optimizer) > self._born_before:
+        if self._leading is not None and not is_new and birth_of(optimizer) > self._born_before:
             # It was made for what this loop has trained so far, and goes on where another has stopped.
             name = f"optimizer_{number}"
-            steps = self._leading = OptimizerSteps(optimizer, self, "", self.steps)
+            steps = self._leading = OptimizerSteps(optimizer, self, "", self._leading.lane, self.steps)
         else:
             if self._is_several or number > 1:
                 name = torch_params.name_optimizer(optimizer, frame) or f"optimizer_{number}"
-            steps = OptimizerSteps(optimizer, self, name)
+                name = f"{name}_{number}" if any(one.name == name for one in self.optimizers) else name
+            steps = OptimizerSteps(optimizer, self, name, number)
         self._leading = self._leading or steps
         self.optimizers.append(steps)
         if model is not None and is_new:
@@ -356,7 +365,7 @@ class TorchLoop(Loop):
                 self._trains_in_evaluation_mode = not model.training
         origins: list[Origin] = []
         with guard("naming the losses of a training loop"):
-            origins = self._name_losses(seen)
+            origins = self._name_losses(seen, steps.lane)
         if number > _MOST_DESCRIBED:
             return steps
         with guard("recording what a training loop trains"):
@@ -372,9 +381,9 @@ class TorchLoop(Loop):
             )
         return steps
 
-    def _name_losses(self, seen: Seen) -> list[Origin]:
+    def _name_losses(self, seen: Seen, lane: int) -> list[Origin]:
         """Name the losses of an optimizer's first step in the loop, and return what they have come from."""
-        places = {(id(code), offset): (code, offset) for code, offset, _ in seen.backwards}
+        places = {(id(code), offset, lane): (code, offset) for code, offset, _ in seen.backwards}
         is_several = self._is_several or len(places) > 1
         # Where nobody has looked closely, the optimizer goes on from another run, perhaps from a notebook's last cell.
         known = next(reversed(seen.origins.values()), Origin())

@@ -10,13 +10,12 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any, Final
 
-import torch
-
 from autolog.callers import users_frame
 from autolog.guard import guard, report
 from autolog.integrations.torch_distributed import follows_another_rank, publish
 from autolog.integrations.torch_loops import OptimizerSteps, TorchLoop
 from autolog.integrations.torch_models import find_model, name_class
+from autolog.integrations.torch_modes import is_compiling, leave_uncompiled, unseen_by_modes
 from autolog.integrations.torch_optimizers import generation, learning_rate, living_optimizers, unsettled
 from autolog.integrations.torch_threads import Seen, local
 from autolog.run import active_runs
@@ -44,7 +43,7 @@ def watch_steps(module: ModuleType) -> Callable[[], None]:
 def note_step(optimizer: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
     """Record a step of an optimizer."""
     # What is compiled is traced, not run: nothing else here may become part of it.
-    if torch.compiler.is_compiling():
+    if is_compiling():
         return
     try:
         seen = local.seen
@@ -72,7 +71,8 @@ def note_step(optimizer: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> 
                 if seen.norms:
                     seen.norms = []
                 return
-        _note_step(optimizer, args, kwargs, seen)
+        with unseen_by_modes():
+            _note_step(optimizer, args, kwargs, seen)
     except Exception as error:  # noqa: BLE001  whatever it is, it is ours
         report("recording a step of an optimizer", error)
 
@@ -86,12 +86,14 @@ def _note_step(optimizer: Any, args: tuple[Any, ...], kwargs: dict[str, Any], se
     if seen.loop is not None:
         seen.loop.flush()
     steps = _steps_of.get(id(optimizer))
+    if steps is not None and steps.reference() is optimizer and steps.loop.is_over and steps.loop.can_resume:
+        _resume(steps.loop, seen)
     if steps is None or steps.reference() is not optimizer or steps.loop.is_over:
         if follows_another_rank(optimizer):
             seen.settled_at = generation[0]
             return
         seen.backwards = backwards
-        steps = _begin(optimizer, seen, steps)
+        steps = _begin(optimizer, seen)
         seen.backwards = []
     loop = seen.loop = steps.loop
     if seen.iterator is None or seen.iterator() is None:
@@ -115,24 +117,28 @@ def _note_step(optimizer: Any, args: tuple[Any, ...], kwargs: dict[str, Any], se
     )
 
 
-def _begin(optimizer: Any, seen: Seen, former: OptimizerSteps | None) -> OptimizerSteps:
+def _resume(loop: TorchLoop, seen: Seen) -> None:
+    """Go on with the loop of a model that is trained by turns with another one."""
+    if seen.loop is not None:
+        seen.loop.displace()
+    loop.resume()
+    seen.find_pass(loop.training_pass)
+
+
+def _begin(optimizer: Any, seen: Seen) -> OptimizerSteps:
     """Begin a loop with an optimizer's first step, or find the one that it is a part of."""
     frame = users_frame(sys._getframe(2))  # noqa: SLF001  the documented way to the caller
     code = None if frame is None else frame.f_code
     model = find_model(optimizer, frame)
     loop: TorchLoop | None = seen.loop
     seen.find_pass(None if loop is None else loop.training_pass)
-    # Two optimizers that take turns would otherwise begin a run with every step.
-    takes_turns = former is not None and loop is not None and former.loop.successor is loop and loop.is_young
-    if loop is None or loop.is_over or not (takes_turns or loop.is_joined_by(optimizer, model, code)):
+    if loop is None or loop.is_over or not loop.is_joined_by(optimizer, model, code):
         others = [one for one in living_optimizers() if one is not optimizer and id(one) not in _steps_of]
         before = loop
         if before is not None:
-            before.end()
+            before.displace()
         name = name_class(model) if model is not None else type(optimizer).__name__
         loop = TorchLoop(model, name, code, generation[0], is_several=bool(others))
-        if before is not None:
-            before.successor = loop
         with guard("telling other ranks of a run"):
             publish(loop.run)
         logger.info(
@@ -154,3 +160,6 @@ def _forget(key: int, steps: OptimizerSteps) -> None:
         del _steps_of[key]
     with guard("ending a training loop"):
         steps.loop.end_if_gone()
+
+
+leave_uncompiled(note_step)

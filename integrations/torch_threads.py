@@ -73,7 +73,8 @@ class Seen:
         loader = None if former is None else former.loader()
         of_the_same = [one for one in active if loader is not None and one.loader() is loader]
         found = of_the_same or active
-        self.current = found[-1] if found else None
+        # The newest: one that nobody goes on with may be there still, as with workers that are kept.
+        self.current = found[0] if found else None
         self.iterator = _no_iterator if self.current is None else self.current.iterator
 
 

@@ -5,7 +5,7 @@ from functools import partial
 
 from autolog_store import make_store
 from subject import read_arguments, report
-from workloads import ROUNDS, WORKLOADS, Cost, Data, Workload, alternate, cost_of_a_point, measure_fit
+from workloads import WORKLOADS, Cost, Data, Workload, alternate, beyond_one_round, measure_fit
 
 import autolog
 from autolog import tracking
@@ -15,12 +15,12 @@ arguments = read_arguments()
 url = make_store(arguments)
 
 
-def plain(workload: Workload, data: Data, rounds: int = ROUNDS) -> Cost:
+def plain(workload: Workload, data: Data, rounds: int | None = None) -> Cost:
     autolog.disable()
     return measure_fit(workload, data, rounds=rounds)
 
 
-def recorded(workload: Workload, data: Data, rounds: int = ROUNDS, *, log_models: bool = False) -> Cost:
+def recorded(workload: Workload, data: Data, rounds: int | None = None, *, log_models: bool = False) -> Cost:
     autolog.enable(url, log_models=log_models)
     return measure_fit(workload, data, autolog.flush, rounds=rounds)
 
@@ -35,7 +35,7 @@ def stores_model() -> bool:
 
 
 workload = WORKLOADS[arguments["workload"]]
-data = workload.data()
+data = tuple(part[: arguments["rows"]] for part in workload.data())
 samples: dict[str, list[float]] = {}
 for log_models, suffix in ((False, ""), (True, "_with_model")):
     # The first recorded fit of a process imports what later ones have; it does not count.
@@ -47,7 +47,7 @@ for log_models, suffix in ((False, ""), (True, "_with_model")):
             partial(recorded, workload, data, log_models=log_models),
             suffix,
         )
-if workload.has_rounds:
+if workload.points_of_a_round:
     few = partial(plain, workload, data, 1), partial(recorded, workload, data, 1)
-    samples |= cost_of_a_point(samples, alternate(arguments["repeats"], *few))
+    samples |= beyond_one_round(workload, samples, alternate(arguments["repeats"], *few))
 report(samples)

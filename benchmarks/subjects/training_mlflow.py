@@ -11,7 +11,7 @@ from pathlib import Path
 import mlflow
 from mlflow_store import make_store
 from subject import read_arguments, report
-from workloads import ROUNDS, WORKLOADS, Cost, Data, Workload, alternate, cost_of_a_point, measure_fit
+from workloads import WORKLOADS, Cost, Data, Workload, alternate, beyond_one_round, measure_fit
 
 warnings.simplefilter("ignore")
 logging.disable(logging.WARNING)
@@ -19,13 +19,13 @@ arguments = read_arguments()
 make_store(arguments)
 
 
-def plain(workload: Workload, data: Data, rounds: int = ROUNDS) -> Cost:
+def plain(workload: Workload, data: Data, rounds: int | None = None) -> Cost:
     flavor.autolog(disable=True, silent=True)
     return measure_fit(workload, data, rounds=rounds)
 
 
-def recorded(workload: Workload, data: Data, rounds: int = ROUNDS, *, log_models: bool = False) -> Cost:
-    flavor.autolog(log_models=log_models, silent=True)
+def recorded(workload: Workload, data: Data, rounds: int | None = None, *, log_models: bool = False) -> Cost:
+    flavor.autolog(log_models=log_models, silent=True, **workload.mlflow_settings)
     models = count_models()
     cost = measure_fit(workload, data, rounds=rounds)
     if (count_models() > models) is not log_models:
@@ -39,7 +39,7 @@ def count_models() -> int:
 
 workload = WORKLOADS[arguments["workload"]]
 flavor = getattr(mlflow, workload.integration)
-data = workload.data()
+data = tuple(part[: arguments["rows"]] for part in workload.data())
 samples: dict[str, list[float]] = {}
 for repeats, log_models, suffix in (
     (arguments["repeats"], False, ""),
@@ -53,7 +53,7 @@ for repeats, log_models, suffix in (
             partial(recorded, workload, data, log_models=log_models),
             suffix,
         )
-if workload.has_rounds and arguments["repeats"]:
+if workload.points_of_a_round and arguments["repeats"]:
     few = partial(plain, workload, data, 1), partial(recorded, workload, data, 1)
-    samples |= cost_of_a_point(samples, alternate(arguments["repeats"], *few))
+    samples |= beyond_one_round(workload, samples, alternate(arguments["repeats"], *few))
 report(samples)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from statistics import median
+from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
+import networks
 from sklearn.datasets import load_breast_cancer, load_digits
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
@@ -16,24 +18,25 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 Data = tuple[Any, Any]
-# Four points a round: two metrics of two sets.
-ROUNDS: Final = 200
-POINTS_OF_A_ROUND: Final = 4
+_ROUNDS: Final = 200
+# Two metrics of two sets.
+_POINTS_OF_A_ROUND: Final = 4
 
 
 class Workload(NamedTuple):
-    """A training: given its data, and for boosting its rounds, it returns the call that trains.
+    """A training: given its data, and its rounds or epochs, it returns the call that trains.
 
-    What is prepared before that call is not timed. ``integration`` is the name that MLflow's module has.
+    What is prepared before that call is not timed. ``integration`` is the name that MLflow's module has, and
+    ``mlflow_settings`` are what that module's ``autolog`` takes. ``points_of_a_round`` are the metrics of a round,
+    or the steps of an epoch; without them one round is not measured by itself.
     """
 
     prepare: Callable[[Data, int], Callable[[], object]]
     data: Callable[[], Data]
     integration: str = "sklearn"
-
-    @property
-    def has_rounds(self) -> bool:
-        return self.integration != "sklearn"
+    rounds: int = 1
+    points_of_a_round: int = 0
+    mlflow_settings: Mapping[str, Any] = MappingProxyType({})
 
 
 def breast_cancer() -> Data:
@@ -93,8 +96,19 @@ WORKLOADS = {
     "logistic": Workload(fit(logistic), breast_cancer),
     "forest": Workload(fit(forest), digits),
     "grid": Workload(fit(grid), breast_cancer),
-    "xgboost": Workload(boost_by_xgboost, breast_cancer, "xgboost"),
-    "lightgbm": Workload(boost_by_lightgbm, breast_cancer, "lightgbm"),
+    "xgboost": Workload(boost_by_xgboost, breast_cancer, "xgboost", _ROUNDS, _POINTS_OF_A_ROUND),
+    "lightgbm": Workload(boost_by_lightgbm, breast_cancer, "lightgbm", _ROUNDS, _POINTS_OF_A_ROUND),
+    "torch": Workload(networks.train_by_torch, networks.many_batches, "pytorch", 6, 500),
+    "torch_clipped": Workload(networks.train_and_clip_by_torch, networks.many_batches, "pytorch", 6, 500),
+    "keras": Workload(networks.train_by_keras, networks.rows_like_mnist, "keras", 3),
+    "keras_batches": Workload(
+        networks.train_by_keras,
+        networks.rows_like_mnist,
+        "keras",
+        3,
+        mlflow_settings={"log_every_epoch": False, "log_every_n_steps": 1},
+    ),
+    "lightning": Workload(networks.train_by_lightning, networks.some_batches, "pytorch", 5, 100),
 }
 
 
@@ -106,9 +120,9 @@ class Cost(NamedTuple):
 
 
 def measure_fit(
-    workload: Workload, data: Data, finish: Callable[[], object] = lambda: None, *, rounds: int = ROUNDS
+    workload: Workload, data: Data, finish: Callable[[], object] = lambda: None, *, rounds: int | None = None
 ) -> Cost:
-    train = workload.prepare(data, rounds)
+    train = workload.prepare(data, rounds or workload.rounds)
     cpu, started = time.process_time_ns(), time.perf_counter_ns()
     train()
     wall = time.perf_counter_ns() - started
@@ -136,11 +150,22 @@ def alternate(
     return {
         "fit": [without.wall for without, _ in pairs],
         f"added{suffix}": [with_it.wall - without.wall for without, with_it in pairs],
+        f"added_share{suffix}": [with_it.wall / without.wall - 1 for without, with_it in pairs],
         f"added_cpu{suffix}": [with_it.cpu - without.cpu for without, with_it in pairs],
     }
 
 
-def cost_of_a_point(whole: dict[str, list[float]], short: dict[str, list[float]]) -> dict[str, list[float]]:
-    """Return what a metric of a round adds, from the samples of whole trainings and of those of one round."""
-    points = (ROUNDS - 1) * POINTS_OF_A_ROUND
-    return {"added_per_point": [(added - median(short["added"])) / points for added in whole["added"]]}
+def beyond_one_round(
+    workload: Workload, whole: dict[str, list[float]], short: dict[str, list[float]]
+) -> dict[str, list[float]]:
+    """Return what the rounds after the first add, from the samples of whole trainings and of those of one round.
+
+    It is given per metric of a round, or step of an epoch, and as a share of what the rounds take by themselves.
+    """
+    added = [cost - median(short["added"]) for cost in whole["added"]]
+    alone = [time - median(short["fit"]) for time in whole["fit"]]
+    points = (workload.rounds - 1) * workload.points_of_a_round
+    return {
+        "added_per_point": [cost / points for cost in added],
+        "added_share_of_rounds": [cost / time for cost, time in zip(added, alone, strict=True)],
+    }

@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -53,7 +53,7 @@ class Job(NamedTuple):
         return {key.split("/")[1] for key in self.histories[run.info.run_id] if key.count("/") == 2}
 
 
-def launch(folder: Path, commands: list[list[str]], variables: list[Mapping[str, str]]) -> Job:
+def launch(folder: Path, commands: list[list[str]], variables: Sequence[Mapping[str, str]]) -> Job:
     began = time.monotonic()
     settings = {
         "AUTOLOG_BACKEND": f"file:{folder / 'runs'}",
@@ -246,6 +246,6 @@ def test_what_the_processes_of_a_machine_see_alike_is_recorded_once(
         monkeypatch.setenv(name, value)
     here = torch_distributed.platform.node()
     beginnings = torch_distributed._stands_for(here if host else f"not {here}")
-    metrics = dict.fromkeys(("system/process_x", "system/gpu_1_x", "system/cpu_x"), 1.0)
+    metrics: dict[str, float] = {"system/process_x": 1, "system/gpu_1_x": 2, "system/cpu_x": 3}
     selected = torch_distributed._select("system/rank_5/", beginnings, metrics)
     assert set(selected) == {f"system/rank_5/{name}" for name in expected}

@@ -102,7 +102,8 @@ def train(wrap: Callable[[Any], Any], *, is_recorded: bool = True) -> dict[str, 
 
 def collectives() -> int:
     """Return how many collectives have been called."""
-    return int(dist.distributed_c10d._get_default_group()._get_sequence_number_for_group())
+    group: Any = dist.distributed_c10d._get_default_group()
+    return int(group._get_sequence_number_for_group())
 
 
 def await_run(former: str) -> None:

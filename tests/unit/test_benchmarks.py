@@ -88,6 +88,28 @@ def test_the_page_has_a_table_of_every_group_and_says_what_came_of_the_targets(p
     assert "| Logging calls: `log_metric` | autolog, SQLite | ≤ 500 ns |" in text
 
 
+def test_trainings_of_networks_are_measured_as_parts_of_what_they_take_alone(tmp_path: Path) -> None:
+    groups = ["training_torch", "training_keras_batches", "training_lightning"]
+    subprocess.run(
+        [
+            *(sys.executable, REPOSITORY / "benchmarks" / "run.py", "--smoke", "--output", tmp_path),
+            *("--only", "training_torch", "training_keras", "training_lightning"),
+        ],
+        env=os.environ | {"PYTHONPATH": str(REPOSITORY)},
+        check=True,
+    )
+    results = json.loads((tmp_path / "results.json").read_text(encoding="utf-8"))
+    assert list(results["groups"]) == groups
+    measured = [results["groups"][group]["autolog-file"] for group in groups]
+    for each in measured:
+        added = each["added"]["median"] / each["fit"]["median"]
+        assert each["added_share"]["median"] == pytest.approx(added)
+    assert ["added_share_of_rounds" in each for each in measured] == [True, False, True]
+    text = (tmp_path / "README.md").read_text(encoding="utf-8")
+    for measure, target in (("a part of a step", 3), ("a part of it", 5), ("a part of it", 2)):
+        assert f": as {measure} | autolog, files | ≤ {target}.00 % |" in text
+
+
 def test_results_are_rendered_again_without_measuring(page: Path) -> None:
     before = (page / "README.md").read_text(encoding="utf-8")
     (page / "README.md").unlink()
