@@ -35,6 +35,7 @@ _RESUMED: Final = (
 _ORIGINAL: Final = 602_214_076
 _HOOK: Final = 662_607_015
 _WANTED: Final = 137_035_999
+_UNLESS: Final = 299_792_458
 
 _ARGUMENTS: Final = ("_autolog_args = ({args})", "_autolog_kwargs = {{{kwargs}}}")
 _FOLLOWED: Final = (
@@ -43,11 +44,11 @@ _FOLLOWED: Final = (
     "_autolog_hook(_autolog_result, _autolog_args, _autolog_kwargs)",
     "return _autolog_result",
 )
-# A loss with a graph is asked about in every step: the question must cost next to nothing.
-_FOLLOWED_WHERE_WANTED: Final = (
+# It is asked in every step: the question must cost next to nothing.
+_FOLLOWED_UNLESS: Final = (
     "_autolog_result = _autolog_original({call})",
-    f"_autolog_wanted = {_WANTED}",
-    "_autolog_wanted = _autolog_wanted or _autolog_result.requires_grad is not True",
+    f"_autolog_wanted, _autolog_unless = {_WANTED}, {_UNLESS}",
+    "_autolog_wanted = _autolog_wanted or not _autolog_unless()",
     "_autolog_wanted and _autolog_hook(_autolog_result, ({args}), {{{kwargs}}})",
     "return _autolog_result",
 )
@@ -102,15 +103,17 @@ def follow(function: FunctionType, after: After) -> Rerouting:
     return Rerouting(function, _FOLLOWED, lambda original: functools.partial(after, original))
 
 
-def follow_unless_graph(function: FunctionType, after: After, wanted: list[object]) -> Rerouting:
-    """Have a function that returns a tensor followed by another, which is not called for a result that requires grad.
+def follow_unless(function: FunctionType, after: After, unless: Callable[[], bool], wanted: list[object]) -> Rerouting:
+    """Have a function followed by another, but not where something says otherwise.
 
     Args:
         function: as of ``follow``.
         after: as of ``follow``.
-        wanted: while there is anything in it, every result is.
+        unless: is asked when the function has returned.
+        wanted: while there is anything in it, nothing is asked.
     """
-    return Rerouting(function, _FOLLOWED_WHERE_WANTED, lambda original: functools.partial(after, original), wanted)
+    make_hook = functools.partial(functools.partial, after)
+    return Rerouting(function, _FOLLOWED_UNLESS, make_hook, {_WANTED: wanted, _UNLESS: unless})
 
 
 def tell(function: FunctionType, listener: Callable[..., object]) -> Rerouting:
@@ -138,7 +141,7 @@ class Rerouting:
         function: one that ``is_reroutable``.
         steps: what it does instead, after its arguments have been gathered.
         make_hook: is given the original, and returns what the steps call.
-        wanted: what the steps look at, where they do.
+        constants: what else the steps look at, by what stands for it in them.
     """
 
     def __init__(
@@ -146,7 +149,7 @@ class Rerouting:
         function: FunctionType,
         steps: tuple[str, ...],
         make_hook: Callable[[Callable[..., Any]], Callable[..., Any]],
-        wanted: list[object] | None = None,
+        constants: dict[int, Any] | None = None,
     ) -> None:
         self.function: Final = function
         code = self.original_code = function.__code__
@@ -158,7 +161,7 @@ class Rerouting:
             setattr(original, name, getattr(function, name))
         original.__dict__.update(function.__dict__)
         template = _compile(_describe_parameters(code), steps, code.co_freevars)
-        called: dict[int, Any] = {_ORIGINAL: original, _HOOK: make_hook(original), _WANTED: wanted}
+        called: dict[int, Any] = {_ORIGINAL: original, _HOOK: make_hook(original), **(constants or {})}
         self._rerouted: Final = template.replace(
             co_name=CODE_NAME,
             # Where inspect looks for the source, and where warnings look for whose code it is.

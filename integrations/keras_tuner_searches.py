@@ -65,18 +65,18 @@ class Search:
         # Some hyperparameters show themselves only as the model is built.
         values = dict(trial.hyperparameters.values)
         log_params(run, "trial", describe_values(values))
-        scored = trial.score is not None and not math.isnan(trial.score)
+        score = None if trial.score is None or math.isnan(trial.score) else float(trial.score)
         if trial.message:
             text = redact_text(trial.message)
             run.set_tag(EXCEPTION_TAG, text.strip().rpartition("\n")[2])
             run.log_content("exception.txt", text.encode(errors="replace"))
         for name, history in trial.metrics.metrics.items():
             run.log_metric(f"trial.{name}", history.get_best_value())
-        row = {"trial_id": trial.trial_id, "score": trial.score if scored else None, "status": trial.status}
+        row = {"trial_id": trial.trial_id, "score": score, "status": trial.status}
         row |= {"best_step": trial.best_step, "params": values, "run_id": run.run_id}
         self._rows.append(row)
-        if trial.score is not None and scored:
-            run.log_metrics({"score": trial.score, "best_step": trial.best_step or 0})
+        if score is not None:
+            run.log_metrics({"score": score, "best_step": trial.best_step or 0})
             self._log_progress(row)
 
     def _log_progress(self, row: dict[str, Any]) -> None:

@@ -13,15 +13,25 @@ from weakref import ref
 import torch
 
 from autolog.guard import report
+from autolog.integrations.torch_modes import (
+    can_observe,
+    dispatch_modes,
+    function_modes,
+    is_compiling,
+    leave_uncompiled,
+    unseen_by_modes,
+)
 from autolog.integrations.torch_optimizers import generation, latest_birth, look_closely, unsettled
 from autolog.integrations.torch_origins import find_origin, number_of
 from autolog.integrations.torch_passes import describe_batch
 from autolog.integrations.torch_threads import LossCall, Place, Seen, local
-from autolog.rerouting import Rerouting, follow, follow_unless_graph, is_reroutable
+from autolog.rerouting import Rerouting, follow, follow_unless, is_reroutable
 from autolog.training import current_training
 from autolog.values import is_plain
 
 Tensor: Final = torch.Tensor
+
+_is_transformed: Final = torch._C._functorch.is_functorch_wrapped_tensor  # noqa: SLF001  # pyright: ignore[reportAttributeAccessIssue]
 
 # Without a step after so many backward passes nothing more is noted: whoever trains so does without an optimizer.
 _MOST: Final = 4096
@@ -35,6 +45,8 @@ _LOSS_ENDINGS: Final = ("_loss", "cross_entropy")
 
 def note_backward(_: Any, args: tuple[Any, ...], __: dict[str, Any]) -> None:
     """Note where a backward pass has begun, and with what loss."""
+    if is_compiling():
+        return
     try:
         seen = local.seen
         frame = sys._getframe(_DEPTH)  # noqa: SLF001  the documented way to the caller
@@ -44,14 +56,17 @@ def note_backward(_: Any, args: tuple[Any, ...], __: dict[str, Any]) -> None:
         if (
             seen.settled_at == generation[0]
             and type(loss) is Tensor
+            and not function_modes()
+            and not dispatch_modes()
             and loss.is_cpu
             and loss.dim() == 0
             and not seen.scaled
             and len(seen.backwards) < _MOST
         ):
             seen.backwards.append((frame.f_code, frame.f_lasti, loss.item()))
-        else:
-            _note_backward_carefully(seen, loss, frame)
+        elif can_observe():
+            with unseen_by_modes():
+                _note_backward_carefully(seen, loss, frame)
     except Exception as error:  # noqa: BLE001  whatever it is, it is ours
         report("noting a backward pass", error)
 
@@ -67,7 +82,7 @@ def _note_backward_carefully(seen: Seen, losses: Any, frame: FrameType) -> None:
         seen.origins = {}
         seen.backwards = []
     for loss in (losses,) if isinstance(losses, Tensor) else losses:
-        if type(loss) is Tensor and loss.numel() == 1 and len(seen.backwards) < _MOST:
+        if type(loss) is Tensor and loss.numel() == 1 and not loss.is_meta and len(seen.backwards) < _MOST:
             original = next((one for scaled, one in seen.scaled if scaled() is loss), loss)
             value = original.item() if original.is_cpu else original.detach()
             seen.backwards.append((frame.f_code, frame.f_lasti, value))
@@ -84,6 +99,8 @@ def note_origin(seen: Seen, place: Place, loss: Any, frame: FrameType) -> None:
 
 def note_scaled(scaled: Any, args: tuple[Any, ...], __: dict[str, Any]) -> None:
     """Note which loss a GradScaler has scaled, for its backward pass begins with the scaled one."""
+    if is_compiling():
+        return
     seen = local.seen
     seen.has_scaler = True
     if type(scaled) is Tensor and scaled is not args[1]:
@@ -101,10 +118,14 @@ def note_scaler(_: Any, __: tuple[Any, ...], ___: dict[str, Any]) -> None:
 
 def note_norm(norm: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
     """Note the norm of gradients that have just been clipped."""
+    if is_compiling():
+        return
     try:
         seen = local.seen
-        if type(norm) is Tensor and len(seen.norms) < _CALLS_KEPT:
-            seen.norms.append(norm.item() if norm.is_cpu else norm.detach())
+        if type(norm) is Tensor and len(seen.norms) < _CALLS_KEPT and can_observe():
+            with unseen_by_modes():
+                if not norm.is_meta:
+                    seen.norms.append(norm.item() if norm.is_cpu else norm.detach())
         if seen.settled_at != generation[0]:
             _note_clipping("gradient_clip_norm", args, kwargs, "max_norm")
     except Exception as error:  # noqa: BLE001  whatever it is, it is ours
@@ -113,6 +134,8 @@ def note_norm(norm: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
 
 def note_clipping(_: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
     """Note that gradients are clipped by value."""
+    if is_compiling():
+        return
     _note_clipping("gradient_clip_value", args, kwargs, "clip_value")
 
 
@@ -138,7 +161,7 @@ def watch_losses(functional: ModuleType) -> Callable[[], None]:
         and not name.startswith("_")
         and is_reroutable(function)
     ]
-    reroutings = [follow_unless_graph(function, _note_loss, unsettled) for function in functions]
+    reroutings = [follow_unless(function, _note_loss, torch.is_grad_enabled, unsettled) for function in functions]
 
     def undo() -> None:
         for rerouting in (*reroutings, *_own):
@@ -180,37 +203,41 @@ def original_code(function: Any) -> Any:
 
 
 def _note_loss(function: Any, result: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-    """Note a loss: with a graph it may be what is trained for, without one it is an evaluation."""
+    if is_compiling():
+        return
     try:
-        seen = local.seen
-        if type(result) is Tensor and result.requires_grad and seen.settled_at == generation[0]:
-            return
-        if current_training() is not None:
-            # A framework trains, and is recorded as a whole.
-            return
-        # An optimizer that was made since the last step is the next training's: what is computed now is that one's.
-        loop = seen.loop if seen.settled_at >= latest_birth[0] else None
-        if type(result) is tuple and loop is not None:
-            result = loop.pick_loss(function, result)
-        if type(result) is not Tensor or result.numel() != 1 or _is_transformed(result):
-            return
-        if result.requires_grad and not (loop is not None and loop.is_evaluating):
-            seen.losses = [*seen.losses[1 - _CALLS_KEPT :], _describe_call(function, result, args, kwargs)]
-        elif loop is not None and (loop.is_evaluating or not torch.is_grad_enabled()):
-            loop.evaluate(function, result, args, kwargs)
+        if can_observe():
+            with unseen_by_modes():
+                note_loss(function, result, args, kwargs)
     except Exception as error:  # noqa: BLE001  whatever it is, it is ours
         report(f"noting the loss {getattr(function, '__name__', function)}", error)
 
 
-def _is_transformed(result: Any) -> bool:
-    """Say whether a result has no value of its own: inside of vmap and the like, or while something is traced."""
-    # There is no public way to ask the first; the second is what torch.jit.is_tracing() asks.
-    functorch = torch._C._functorch  # noqa: SLF001  # pyright: ignore[reportAttributeAccessIssue]
-    return bool(functorch.is_functorch_wrapped_tensor(result) or torch._C._get_tracing_state() is not None)  # noqa: SLF001
+def note_loss(function: Any, result: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    """Note a loss: with a graph it may be what is trained for, without one it is an evaluation."""
+    seen = local.seen
+    if type(result) is Tensor and result.requires_grad and seen.settled_at == generation[0]:
+        return
+    if current_training() is not None:
+        # A framework trains, and is recorded as a whole.
+        return
+    # An optimizer that was made since the last step is the next training's: what is computed now is that one's.
+    loop = seen.loop if seen.settled_at >= latest_birth[0] else None
+    if type(result) is tuple and loop is not None:
+        result = loop.pick_loss(function, result)
+    # Inside of vmap and the like, and on no device, a result has no value of its own.
+    if type(result) is not Tensor or _is_transformed(result) or result.numel() != 1 or result.is_meta:
+        return
+    if result.requires_grad and not (loop is not None and loop.is_evaluating):
+        seen.losses = [*seen.losses[1 - _CALLS_KEPT :], _describe_call(function, result, args, kwargs)]
+    elif loop is not None and (loop.is_evaluating or not torch.is_grad_enabled()):
+        loop.evaluate(function, result, args, kwargs)
 
 
 def note_evaluation_mode(_: Any, __: tuple[Any, ...], ___: dict[str, Any]) -> None:
     """Look at losses with a graph again: that of a model in evaluation mode is not trained for."""
+    if is_compiling():
+        return
     look_closely()
 
 
@@ -228,7 +255,7 @@ def _describe_call(function: Any, result: Any, args: tuple[Any, ...], kwargs: di
 
 def _name_module() -> str | None:
     """Return the class of the loss module that has called the function; None where another function has."""
-    frame = sys._getframe(_DEPTH + 2)  # noqa: SLF001  the documented way to the caller
+    frame = sys._getframe(_DEPTH + 3)  # noqa: SLF001  the documented way to the caller
     if frame.f_code.co_name != "forward" or not frame.f_code.co_filename.endswith("loss.py"):
         return None
     module = frame.f_locals.get("self")
@@ -239,3 +266,6 @@ def _name_module() -> str | None:
 def parameters_of(function: Any) -> tuple[str, ...]:
     """Return the names of a function's parameters."""
     return tuple(inspect.signature(function).parameters)
+
+
+leave_uncompiled(note_backward, note_scaled, note_scaler, note_norm, note_clipping, note_evaluation_mode, _note_loss)

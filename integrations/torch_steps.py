@@ -10,13 +10,12 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any, Final
 
-import torch
-
 from autolog.callers import users_frame
 from autolog.guard import guard, report
 from autolog.integrations.torch_distributed import follows_another_rank, publish
 from autolog.integrations.torch_loops import OptimizerSteps, TorchLoop
 from autolog.integrations.torch_models import find_model, name_class
+from autolog.integrations.torch_modes import is_compiling, leave_uncompiled, unseen_by_modes
 from autolog.integrations.torch_optimizers import generation, learning_rate, living_optimizers, unsettled
 from autolog.integrations.torch_threads import Seen, local
 from autolog.run import active_runs
@@ -44,7 +43,7 @@ def watch_steps(module: ModuleType) -> Callable[[], None]:
 def note_step(optimizer: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
     """Record a step of an optimizer."""
     # What is compiled is traced, not run: nothing else here may become part of it.
-    if torch.compiler.is_compiling():
+    if is_compiling():
         return
     try:
         seen = local.seen
@@ -72,7 +71,8 @@ def note_step(optimizer: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> 
                 if seen.norms:
                     seen.norms = []
                 return
-        _note_step(optimizer, args, kwargs, seen)
+        with unseen_by_modes():
+            _note_step(optimizer, args, kwargs, seen)
     except Exception as error:  # noqa: BLE001  whatever it is, it is ours
         report("recording a step of an optimizer", error)
 
@@ -160,3 +160,6 @@ def _forget(key: int, steps: OptimizerSteps) -> None:
         del _steps_of[key]
     with guard("ending a training loop"):
         steps.loop.end_if_gone()
+
+
+leave_uncompiled(note_step)
