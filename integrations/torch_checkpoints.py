@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from autolog.integrations.torch_threads import local
 from autolog.sources import digest_file
+from autolog.training import current_training
 
 CHECKPOINTS_PATH: Final = "checkpoints.json"
 _MOST_CHECKPOINTS: Final = 1000
@@ -17,7 +18,7 @@ _MOST_CHECKPOINTS: Final = 1000
 def note_file(_: None, args: tuple[Any, ...], __: dict[str, Any]) -> None:
     """Note a file that was saved, with the step and the epoch that the loop was at."""
     loop = local.seen.loop
-    if loop is None or loop.is_over:
+    if loop is None or loop.is_over or current_training() is not None:
         return
     target = args[1]
     if not isinstance(target, (str, os.PathLike)):

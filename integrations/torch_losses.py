@@ -26,6 +26,7 @@ from autolog.integrations.torch_origins import find_origin, number_of
 from autolog.integrations.torch_passes import describe_batch
 from autolog.integrations.torch_threads import LossCall, Place, Seen, local
 from autolog.rerouting import Rerouting, follow, follow_unless, is_reroutable
+from autolog.training import current_training
 from autolog.values import is_plain
 
 Tensor: Final = torch.Tensor
@@ -71,6 +72,10 @@ def note_backward(_: Any, args: tuple[Any, ...], __: dict[str, Any]) -> None:
 
 
 def _note_backward_carefully(seen: Seen, losses: Any, frame: FrameType) -> None:
+    if current_training() is not None:
+        # A framework trains, and is recorded as a whole: no step of a loop will ask for this.
+        seen.scaled = []
+        return
     if seen.origins_since != latest_birth[0]:
         # What was taken back before the optimizer was made is none of its steps'.
         seen.origins_since = latest_birth[0]
@@ -212,6 +217,9 @@ def note_loss(function: Any, result: Any, args: tuple[Any, ...], kwargs: dict[st
     """Note a loss: with a graph it may be what is trained for, without one it is an evaluation."""
     seen = local.seen
     if type(result) is Tensor and result.requires_grad and seen.settled_at == generation[0]:
+        return
+    if current_training() is not None:
+        # A framework trains, and is recorded as a whole.
         return
     # An optimizer that was made since the last step is the next training's: what is computed now is that one's.
     loop = seen.loop if seen.settled_at >= latest_birth[0] else None

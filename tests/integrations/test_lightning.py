@@ -621,3 +621,19 @@ def test_two_processes_that_train_together_make_one_run(strategy: str, tmp_path:
     assert run.data.params["world_size"] == "2"
     assert [step for step, _ in series(run, "loss_step")] == [0, 1, 2, 3]
     assert [step for step, _ in series(run, "loss")] == [0, 1]
+
+
+def test_a_fit_after_a_loop_of_plain_pytorch_leaves_the_loops_run_alone(tmp_path: Path) -> None:
+    layer = torch.nn.Linear(4, 2)
+    optimizer = torch.optim.SGD(layer.parameters(), lr=0.1)
+    for batch in loader():
+        optimizer.zero_grad()
+        torch.nn.functional.cross_entropy(layer(batch[0]), batch[1]).backward()
+        optimizer.step()
+    fit(callbacks=[ModelCheckpoint(tmp_path / "kept")], enable_checkpointing=True)
+    plain, fitted = recorded()
+    assert plain.data.tags["mlflow.autologging"] == "torch"
+    assert not any(key.startswith("val") for key in plain.data.metrics)
+    assert len(series(plain, "loss")) == 3
+    assert [one.path for one in autolog.Client().list_artifacts(plain.info.run_id)] == ["model_summary.txt"]
+    assert len(series(fitted, "loss_step")) == 9
