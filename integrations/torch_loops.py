@@ -296,6 +296,8 @@ class TorchLoop(Loop):
         self.flush()
         rows = next((len(one) for one in (*args, *kwargs.values()) if isinstance(one, torch.Tensor) and one.dim()), 1)
         given = dict(zip(parameters_of(function), args, strict=False)) | kwargs
+        if not rows:
+            return
         # A sum is compared with the means that are trained for, unless these are sums as well.
         share = 1 / rows if given.get("reduction") == "sum" and not self._are_sums else 1.0
         self._split = self._find_split(args)

@@ -39,6 +39,13 @@ _CALLS_KEPT: Final = 16
 # From the listener: the frame of the rerouted function, and that of who has called it.
 _DEPTH: Final = 2
 _BACKWARD: Final = Tensor.backward.__code__
+# Modules with functions that are listened to and that a compiler traces, rather than takes for operations of its own.
+_LOOKED_INTO: Final = (
+    "torch.nn.utils.clip_grad",
+    "torch.nn.modules.module",
+    "torch.amp.grad_scaler",
+    "torch.optim.lr_scheduler",
+)
 _OTHER_LOSSES: Final = frozenset({"binary_cross_entropy", "binary_cross_entropy_with_logits", "kl_div"})
 _LOSS_ENDINGS: Final = ("_loss", "cross_entropy")
 
@@ -60,6 +67,7 @@ def note_backward(_: Any, args: tuple[Any, ...], __: dict[str, Any]) -> None:
             and not dispatch_modes()
             and loss.is_cpu
             and loss.dim() == 0
+            and not loss.is_complex()
             and not seen.scaled
             and len(seen.backwards) < _MOST
         ):
@@ -81,13 +89,16 @@ def _note_backward_carefully(seen: Seen, losses: Any, frame: FrameType) -> None:
         seen.origins_since = latest_birth[0]
         seen.origins = {}
         seen.backwards = []
+    values = []
     for loss in (losses,) if isinstance(losses, Tensor) else losses:
-        if type(loss) is Tensor and loss.numel() == 1 and not loss.is_meta and len(seen.backwards) < _MOST:
+        if type(loss) is Tensor and loss.numel() == 1 and not loss.is_meta and not loss.is_complex():
             original = next((one for scaled, one in seen.scaled if scaled() is loss), loss)
-            value = original.item() if original.is_cpu else original.detach()
-            seen.backwards.append((frame.f_code, frame.f_lasti, value))
+            values.append(original.item() if original.is_cpu else original.detach())
             if seen.settled_at != generation[0]:
                 note_origin(seen, (frame.f_code, frame.f_lasti), original, frame)
+    if values and len(seen.backwards) < _MOST:
+        # What several losses are taken back from at once is their sum.
+        seen.backwards.append((frame.f_code, frame.f_lasti, sum(values[1:], values[0])))
     seen.scaled = []
 
 
@@ -191,10 +202,13 @@ def is_compiled_code_about() -> bool:
 
 
 def note_compilation(_: None, __: tuple[Any, ...], ___: dict[str, Any]) -> None:
-    """Leave the user's own functions alone before anything is compiled: what they call would become part of it."""
+    """Leave alone, before anything is compiled, the functions that a compiler looks into: it would find ours there."""
+    from autolog.integrations.torch import torch as integration
+
     for rerouting in _own:
         rerouting.undo()
     _own.clear()
+    integration.release(*_LOOKED_INTO)
 
 
 def original_code(function: Any) -> Any:

@@ -80,7 +80,10 @@ def _inside(model: Any) -> Any:
     """Return what a module compiles or distributes; None of one that is the user's own."""
     if model is None:
         return None
-    inner = model.__dict__.get("_modules", {})
+    inner = model.__dict__.get("_modules")
+    if not isinstance(inner, dict):
+        # A module of TorchScript keeps its parts elsewhere.
+        return None
     if type(model).__name__ == COMPILED:
         return inner.get("_orig_mod")
     if type(model).__module__.startswith("torch.nn.parallel"):

@@ -178,8 +178,9 @@ def describe_dataset(dataset: Any, name: str, batch: list[str]) -> Dataset:
 
     from autolog.datasets import describe
 
-    tensors = getattr(dataset, "tensors", None)
-    if type(dataset) is torch.utils.data.TensorDataset and tensors and all(one.is_cpu for one in tensors):
+    tensors = dataset.tensors if type(dataset) is torch.utils.data.TensorDataset else ()
+    # NumPy has no such numbers.
+    if tensors and all(one.is_cpu and one.dtype is not torch.bfloat16 and not one.is_sparse for one in tensors):
         arrays = [one.detach().numpy() for one in tensors[:2]]
         return describe(arrays[0], arrays[1] if len(arrays) > 1 else None, name=name)
     profile = {"type": type(dataset).__name__, "num_rows": _length(dataset), "batch": batch}

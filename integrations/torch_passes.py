@@ -7,6 +7,7 @@ import re
 import sys
 import weakref
 from collections.abc import Mapping
+from contextlib import suppress
 from types import FrameType
 from typing import Any, Final
 
@@ -79,9 +80,12 @@ def _rows_of(loader: Any) -> tuple[int | None, float]:
     rows = loader.batch_size or getattr(loader.batch_sampler, "batch_size", None)
     if type(rows) is not int:
         return None, math.inf
+    sampler = loader.sampler
     if isinstance(loader.dataset, torch.utils.data.IterableDataset) or loader.drop_last:
         return rows, math.inf
-    return rows, len(loader.sampler)
+    with suppress(TypeError):  # neither a sampler nor a data set has to have a length
+        return rows, len(sampler)
+    return rows, math.inf
 
 
 def note_pass(iterator: Any, args: tuple[Any, ...], _: dict[str, Any]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import inspect
 import linecache
 import re
 import sys
@@ -61,7 +62,7 @@ def find_own_function(place: Place, frame: FrameType) -> tuple[FunctionType, int
     called, index = found
     function: Any = _look_up(called, variables_in(frame))
     if isinstance(function, torch.nn.Module):
-        function = type(function).forward
+        function = inspect.getattr_static(type(function), "forward")
     if isinstance(function, MethodType):
         function = function.__func__
     return (
@@ -153,7 +154,7 @@ def _look_up(called: ast.expr, variables: dict[str, Any]) -> Any:
     if owner is None:
         return None
     own = getattr(owner, "__dict__", {})
-    for place in (own, own.get("_modules", {})):
-        if called.attr in place:
+    for place in (own, own.get("_modules")):
+        if isinstance(place, dict) and called.attr in place:
             return place[called.attr]
     return next((vars(cls)[called.attr] for cls in type(owner).__mro__ if called.attr in vars(cls)), None)
