@@ -231,13 +231,6 @@ class Integration:
                 self._patches.pop().undo()
         _threads.release(self.name)
 
-    def release(self, *modules: str) -> None:
-        """Put back the functions of some modules that are listened to, until the integration is installed again."""
-        for patch in self._patches:
-            function = getattr(patch, "function", None)
-            if function is not None and function.__module__ in modules:
-                patch.undo()
-
     def _patch(self, module: ModuleType) -> None:
         if not self.live:
             return

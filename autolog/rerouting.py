@@ -15,6 +15,7 @@ from __future__ import annotations
 import fnmatch
 import functools
 import inspect
+import itertools
 from collections.abc import Callable
 from types import CodeType, FunctionType, ModuleType
 from typing import Any, Final, TypeGuard
@@ -31,11 +32,13 @@ CODE_NAME: Final = "<autolog>"
 _RESUMED: Final = (
     inspect.CO_GENERATOR | inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR | inspect.CO_ITERABLE_COROUTINE
 )
-# They stand in the compiled template for what is to be called: no other constants in it are integers.
-_ORIGINAL: Final = 602_214_076
-_HOOK: Final = 662_607_015
-_WANTED: Final = 137_035_999
-_UNLESS: Final = 299_792_458
+# Names of what the code calls, among the globals of the function's module; each rerouting has its own,
+# since several functions may have one code, and one function several reroutings.
+_numbers: Final = itertools.count(1)
+_ORIGINAL: Final = "_autolog_original"
+_HOOK: Final = "_autolog_hook"
+_WANTED: Final = "_autolog_wanted"
+_UNLESS: Final = "_autolog_unless"
 
 _ARGUMENTS: Final = ("_autolog_args = ({args})", "_autolog_kwargs = {{{kwargs}}}")
 _FOLLOWED: Final = (
@@ -47,9 +50,8 @@ _FOLLOWED: Final = (
 # It is asked in every step: the question must cost next to nothing.
 _FOLLOWED_UNLESS: Final = (
     "_autolog_result = _autolog_original({call})",
-    f"_autolog_wanted, _autolog_unless = {_WANTED}, {_UNLESS}",
-    "_autolog_wanted = _autolog_wanted or not _autolog_unless()",
-    "_autolog_wanted and _autolog_hook(_autolog_result, ({args}), {{{kwargs}}})",
+    "_autolog_tells = _autolog_wanted or not _autolog_unless()",
+    "_autolog_tells and _autolog_hook(_autolog_result, ({args}), {{{kwargs}}})",
     "return _autolog_result",
 )
 _PRECEDED: Final = (
@@ -141,7 +143,7 @@ class Rerouting:
         function: one that ``is_reroutable``.
         steps: what it does instead, after its arguments have been gathered.
         make_hook: is given the original, and returns what the steps call.
-        constants: what else the steps look at, by what stands for it in them.
+        others: what else the steps name.
     """
 
     def __init__(
@@ -149,7 +151,7 @@ class Rerouting:
         function: FunctionType,
         steps: tuple[str, ...],
         make_hook: Callable[[Callable[..., Any]], Callable[..., Any]],
-        constants: dict[int, Any] | None = None,
+        others: dict[str, Any] | None = None,
     ) -> None:
         self.function: Final = function
         code = self.original_code = function.__code__
@@ -161,14 +163,19 @@ class Rerouting:
             setattr(original, name, getattr(function, name))
         original.__dict__.update(function.__dict__)
         template = _compile(_describe_parameters(code), steps, code.co_freevars)
-        called: dict[int, Any] = {_ORIGINAL: original, _HOOK: make_hook(original), **(constants or {})}
+        # Not as constants, which a compiler of Python such as Dynamo takes for numbers and texts. They stay when the
+        # function has its own body again, since another thread may be running the other one.
+        named = {_ORIGINAL: original, _HOOK: make_hook(original), **(others or {})}
+        number = next(_numbers)
+        unique = {name: f"{name}_{number}" for name in named}
         self._rerouted: Final = template.replace(
             co_name=CODE_NAME,
             # Where inspect looks for the source, and where warnings look for whose code it is.
             co_filename=_uncounted(code.co_filename) if _has_source(function) else code.co_filename,
             co_firstlineno=code.co_firstlineno,
-            co_consts=tuple(called.get(one, one) if type(one) is int else one for one in template.co_consts),
+            co_names=tuple(unique.get(name, name) for name in template.co_names),
         )
+        function.__globals__.update({unique[name]: value for name, value in named.items()})
         function.__code__ = self._rerouted
 
     def undo(self) -> None:
@@ -212,8 +219,6 @@ def _compile(parameters: tuple[str, str, str, str], steps: tuple[str, ...], free
     # On one line, since the lines that follow in the file of the original are others.
     body = (
         "__tracebackhide__ = True",
-        f"_autolog_original = {_ORIGINAL}",
-        f"_autolog_hook = {_HOOK}",
         *(step.format(call=call, args=args, kwargs=kwargs) for step in steps),
         *free,
     )

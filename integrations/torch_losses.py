@@ -39,13 +39,6 @@ _CALLS_KEPT: Final = 16
 # From the listener: the frame of the rerouted function, and that of who has called it.
 _DEPTH: Final = 2
 _BACKWARD: Final = Tensor.backward.__code__
-# Modules with functions that are listened to and that a compiler traces, rather than takes for operations of its own.
-_LOOKED_INTO: Final = (
-    "torch.nn.utils.clip_grad",
-    "torch.nn.modules.module",
-    "torch.amp.grad_scaler",
-    "torch.optim.lr_scheduler",
-)
 _OTHER_LOSSES: Final = frozenset({"binary_cross_entropy", "binary_cross_entropy_with_logits", "kl_div"})
 _LOSS_ENDINGS: Final = ("_loss", "cross_entropy")
 
@@ -202,13 +195,10 @@ def is_compiled_code_about() -> bool:
 
 
 def note_compilation(_: None, __: tuple[Any, ...], ___: dict[str, Any]) -> None:
-    """Leave alone, before anything is compiled, the functions that a compiler looks into: it would find ours there."""
-    from autolog.integrations.torch import torch as integration
-
+    """Leave the user's own functions alone before anything is compiled: what they call would become part of it."""
     for rerouting in _own:
         rerouting.undo()
     _own.clear()
-    integration.release(*_LOOKED_INTO)
 
 
 def original_code(function: Any) -> Any:

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import torch
 
+from autolog.integrations.torch_modes import is_compiling
 from autolog.values import is_plain
 
 _generations: Final = itertools.count(1)
@@ -28,6 +29,8 @@ _schedulers: Final[dict[int, list[weakref.ref[Any]]]] = {}
 
 def note_optimizer(_: None, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
     """Note an optimizer that is about to be made."""
+    if is_compiling():
+        return
     optimizer, params, *_rest = (*args, kwargs.get("params"))
     key = id(optimizer)
     module = None
@@ -43,6 +46,8 @@ def note_optimizer(_: None, args: tuple[Any, ...], kwargs: dict[str, Any]) -> No
 
 def note_scheduler(_: None, args: tuple[Any, ...], __: dict[str, Any]) -> None:
     """Note a scheduler of learning rates that has been made."""
+    if is_compiling():
+        return
     scheduler, optimizer = args[0], args[1]
     _schedulers.setdefault(id(optimizer), []).append(weakref.ref(scheduler))
 

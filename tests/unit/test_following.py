@@ -201,3 +201,17 @@ def test_a_method_is_its_own_again_after_listening(integration: Integration) -> 
     assert shelf.Mixin.predict.__code__ is not before
     integration.uninstall()
     assert shelf.Mixin.predict.__code__ is before
+
+
+def test_two_functions_that_share_their_code_keep_to_themselves(integration: Integration, tmp_path: Path) -> None:
+    with (tmp_path / "shelf.py").open("a") as file:
+        file.write(
+            "def make(value):\n    def give():\n        return value\n    return give\none, two = make(1), make(2)\n"
+        )
+    told: list[Any] = []
+    integration.listen("shelf:one", "shelf:two")(lambda result, *_: told.append(result))
+    integration.install()
+    import shelf
+
+    assert [shelf.one(), shelf.two(), shelf.one()] == [1, 2, 1]
+    assert told == [1, 2, 1]
