@@ -162,7 +162,8 @@ class TorchLoop(Loop):
             series.setdefault(known[0], []).append((number, moment, value))
             self._epoch.add(known[0], value, rows)
         else:
-            self._record_losses(one, number, rows)
+            with guard("recording the losses of a step"):
+                self._record_losses(one, number, rows)
 
     def _record_losses(self, one: Step, number: int, rows: int) -> None:
         """Record one point for each place, of the several backward passes that a step has had there.
@@ -315,7 +316,9 @@ class TorchLoop(Loop):
             current = passes[0]
             current.is_evaluation = True
             if current.split is None:
-                current.split = name_split(current.loader())
+                loader = current.loader()
+                trains = self._pass is not None and loader is not None and self._pass.loader() is loader
+                current.split = "train" if trains else name_split(loader)
             return str(current.split)
         return name_split(*args[:_ARGUMENTS_NAMED])
 

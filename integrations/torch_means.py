@@ -15,7 +15,9 @@ class Means:
         self.sums: Final[dict[str, list[float]]] = {}
 
     def add(self, name: str, value: float, rows: int) -> None:
-        """Take a value in."""
+        """Take a value in; one that was computed from nothing counts for nothing."""
+        if not rows:
+            return
         sums = self.sums.get(name)
         if sums is None:
             self.sums[name] = [value * rows, rows]
