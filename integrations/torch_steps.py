@@ -24,6 +24,7 @@ from autolog.training import current_training
 
 logger = logging.getLogger("autolog")
 
+_is_compiling: Final = torch.compiler.is_compiling
 _now: Final = time.time
 _runs: Final = active_runs.get
 
@@ -44,7 +45,7 @@ def watch_steps(module: ModuleType) -> Callable[[], None]:
 def note_step(optimizer: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
     """Record a step of an optimizer."""
     # What is compiled is traced, not run: nothing else here may become part of it.
-    if torch.compiler.is_compiling():
+    if _is_compiling():
         return
     try:
         seen = local.seen
