@@ -58,7 +58,9 @@ class Loop:
         self.due = 0.0
         self.was_displaced = False
         self._turn = threading.RLock()
-        self._cell = _notebook_cell()
+        # A notebook's cells are counted.
+        self._notebook = _find_notebook()
+        self._cell = None if self._notebook is None else self._notebook.execution_count
         self._outer = enclosing_run()
         former = None if model is None else run_of_model(model)
         outer = self._outer or inherited_run()
@@ -89,6 +91,11 @@ class Loop:
         return self.run.has_ended or self._is_elsewhere()
 
     @property
+    def is_in_its_cell(self) -> bool:
+        """Whether the notebook cell that the loop was begun in is the one that runs, where there are cells at all."""
+        return self._notebook is None or self._notebook.execution_count == self._cell
+
+    @property
     def can_resume(self) -> bool:
         """Whether a step that is done now would belong to this run, if another loop had not ended it."""
         return self._owns_run and self.was_displaced and not self._is_elsewhere()
@@ -100,7 +107,7 @@ class Loop:
             self.end()
 
     def _is_elsewhere(self) -> bool:
-        if _notebook_cell() != self._cell:
+        if not self.is_in_its_cell:
             return True
         stack = active_runs.get()
         if stack is not self.stack:
@@ -226,10 +233,7 @@ def end_loop(run: ActiveRun) -> None:
             loop.end()
 
 
-def _notebook_cell() -> Any:
-    """Return the number of the cell that is being run, of IPython; None outside of it."""
-    if "IPython" not in sys.modules:
-        return None
-    get_ipython = getattr(sys.modules["IPython"], "get_ipython", None)
-    shell = None if get_ipython is None else get_ipython()
-    return getattr(shell, "execution_count", None)
+def _find_notebook() -> Any:
+    """Return the shell of IPython that runs the program; None outside of one."""
+    get_ipython = getattr(sys.modules.get("IPython"), "get_ipython", None)
+    return None if get_ipython is None else get_ipython()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 import time
 import weakref
 from collections.abc import Callable
@@ -41,6 +42,18 @@ It is the optimizer's steps, the time in seconds since the epoch, the backward p
 the learning rate or a tuple of those of several groups, how many batches the pass over data has given, that pass,
 and whether the optimizer has asked for the loss itself, perhaps several times.
 """
+
+
+def _has_one_loss(one: Step, code: CodeType, offset: int) -> bool:
+    """Say whether a step has had one loss, from a certain place, and that and its norm are numbers already."""
+    backwards, norms = one[2], one[3]
+    return (
+        len(backwards) == 1
+        and backwards[0][0] is code
+        and backwards[0][1] == offset
+        and type(backwards[0][2]) is float
+        and (not norms or type(norms[-1]) is float)
+    )
 
 
 class OptimizerSteps:
@@ -127,8 +140,7 @@ class TorchLoop(Loop):
         """Record steps: their losses, the learning rates where they have changed, the speed once in a while."""
         leading = self._leading
         series: dict[str, list[tuple[int, float, float]]] = {}
-        number, moment = 0, self.last_step
-        for one in steps:
+        for one in steps[self._record_plain(steps) :]:
             owner, moment, backwards, norms, rates, _, current, _ = one
             number = owner.number
             owner.number = number + 1
@@ -146,9 +158,62 @@ class TorchLoop(Loop):
                 self._log_rates(owner, rates, number, moment)
         for name, points in series.items():
             self.run.log_series(name, points)
-        self.last_step = moment
+        self.last_step = moment = steps[-1][1]
         if moment - self._speed[0] >= _SPEED_EVERY:
-            self._log_speed(moment, number)
+            self._log_speed(moment, steps[-1][0].number - 1)
+
+    def _record_plain(self, steps: list[Step]) -> int:
+        """Record those of the first steps that are like the one before them, and return how many they are.
+
+        They are nearly all, and together they take a fraction of what each takes by itself: one optimizer, a learning
+        rate that stays, one loss with a known name, a full batch.
+        """
+        owner, _, backwards, _, rates, _, current, _ = steps[0]
+        if current is not self._pass or self._evaluation.sums or not backwards or rates != owner.rates:
+            return 0
+        code, offset, _ = backwards[0]
+        known = self.losses.get((id(code), offset, owner.lane))
+        if known is None:
+            return 0
+        taken, full = (0, math.inf) if current is None else (current.taken, current.full_batches)
+        number = owner.number
+        losses: list[tuple[int, float, float]] = []
+        gradient_norms: list[tuple[int, float, float]] = []
+        for one in steps:
+            if one[0] is not owner or one[6] is not current or one[4] != rates or not _has_one_loss(one, code, offset):
+                break
+            _, moment, backwards, norms, _, batches, _, _ = one
+            if current is not None and (batches != taken + 1 or batches > full):
+                break
+            taken = batches
+            if norms:
+                gradient_norms.append((number, moment, norms[-1]))
+            losses.append((number, moment, backwards[0][2]))
+            number += 1
+        if losses:
+            self._keep_plain(known[0], losses, owner, current, taken)
+        if gradient_norms:
+            self.run.log_series(owner.norm_name, gradient_norms)
+        return len(losses)
+
+    def _keep_plain(
+        self,
+        name: str,
+        losses: list[tuple[int, float, float]],
+        owner: OptimizerSteps,
+        current: Pass | None,
+        taken: int,
+    ) -> None:
+        count, rows = len(losses), 1
+        owner.number += count
+        if owner is self._leading:
+            self.steps += count
+        if current is not None:
+            current.taken = taken
+            rows = current.rows or 1
+            self._rows += count * (current.rows or 0)
+        self._epoch.add(name, sum([loss[2] for loss in losses]) / count, rows * count)
+        self.run.log_series(name, losses)
 
     def _take_losses(self, one: Step, number: int, series: dict[str, list[tuple[int, float, float]]]) -> None:
         _, moment, backwards, _, _, batches, current, _ = one

@@ -37,7 +37,7 @@ class Pass:
         iterator: PyTorch's, which counts the batches that it has given.
     """
 
-    __slots__ = ("_ahead", "_rows", "_total", "epoch", "is_evaluation", "iterator", "loader", "split", "taken")
+    __slots__ = ("_ahead", "_total", "epoch", "is_evaluation", "iterator", "loader", "rows", "split", "taken")
 
     def __init__(self, loader: Any, iterator: Any) -> None:
         self.loader: weakref.ref[Any] = weakref.ref(loader)
@@ -49,7 +49,14 @@ class Pass:
         self.split: str | None = None
         # It takes the next batch before it gives one.
         self._ahead = type(loader).__module__.startswith("accelerate.")
-        self._rows, self._total = _rows_of(loader)
+        self.rows, self._total = _rows_of(loader)
+
+    @property
+    def full_batches(self) -> float:
+        """How many batches are known to be full ones, each counted when the program has it."""
+        if self._ahead:
+            return 0
+        return math.inf if self.rows is None else self._total / self.rows
 
     @property
     def is_over(self) -> bool:
@@ -70,9 +77,9 @@ class Pass:
         """
         before = self.taken
         self.taken = now = before + backwards if self._ahead else count
-        if self._rows is None:
+        if self.rows is None:
             return 0
-        return int(max(min(now * self._rows, self._total) - min(before * self._rows, self._total), 0))
+        return int(max(min(now * self.rows, self._total) - min(before * self.rows, self._total), 0))
 
 
 def _rows_of(loader: Any) -> tuple[int | None, float]:

@@ -60,6 +60,7 @@ def note_step(optimizer: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> 
                 and iterator is not None
                 and len(args) == 1
                 and _runs() is loop.stack
+                and loop.is_in_its_cell
                 and not kwargs
                 and steps.reference() is optimizer
             ):
