@@ -53,7 +53,8 @@ def run(folder, *command):
         capture_output=True,
         text=True,
         encoding="utf-8",
-        timeout=120,
+        # Some pages start several processes, and others are read at the same time.
+        timeout=300,
         check=False,
     )
 
