@@ -6,7 +6,7 @@ import functools
 import math
 import time
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import CodeType, FrameType
 from typing import Any, Final
 
@@ -35,7 +35,7 @@ _ARGUMENTS_NAMED: Final = 3
 _SPEED_EVERY: Final = 1.0
 
 
-Step = tuple["OptimizerSteps", float, list[Backward], list[Any], Any, int, "Pass | None", bool]
+Step = tuple["OptimizerSteps", float, Sequence[Backward], Sequence[Any], Any, int, "Pass | None", bool]
 """A step as it was seen; what it means is found out a few milliseconds later, of many steps at once.
 
 It is the optimizer's steps, the time in seconds since the epoch, the backward passes and the norms of ``Seen``,
