@@ -60,6 +60,7 @@ class Loop:
         self._turn = threading.RLock()
         # A notebook's cells are counted.
         self._notebook = _find_notebook()
+        self.is_in_notebook: Final = self._notebook is not None
         self._cell = None if self._notebook is None else self._notebook.execution_count
         self._outer = enclosing_run()
         former = None if model is None else run_of_model(model)

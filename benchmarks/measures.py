@@ -218,7 +218,8 @@ def _network(name: str, title: str) -> Group:
         f"Training: {title}",
         "Trainings that are recorded and trainings that are not, by turns in one process; a sample is the difference "
         "of two neighbours, or that difference as a part of the one that is not recorded. One thread for the linear "
-        "algebra, batches from memory." + (_BATCHES if "keras" in name else _STEPS),
+        "algebra, batches from memory. CPU time counts every thread until all is stored."
+        + (_BATCHES if "keras" in name else _STEPS),
         (
             Measure("fit", "the training alone", compared=False),
             Measure("added", "added to it"),
@@ -226,6 +227,7 @@ def _network(name: str, title: str) -> Group:
             Measure("added_per_point", "added, per step"),
             Measure("added_share_of_rounds", "as a part of a step", "surcharge", _of_files(later.get(name))),
             Measure("added_cpu", "CPU time added"),
+            Measure("added_cpu_share", "as a part of it", "surcharge"),
         ),
     )
 

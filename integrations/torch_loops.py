@@ -6,7 +6,7 @@ import functools
 import math
 import time
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import CodeType, FrameType
 from typing import Any, Final
 
@@ -35,7 +35,7 @@ _ARGUMENTS_NAMED: Final = 3
 _SPEED_EVERY: Final = 1.0
 
 
-Step = tuple["OptimizerSteps", float, list[Backward], list[Any], Any, int, "Pass | None", bool]
+Step = tuple["OptimizerSteps", float, Sequence[Backward], Sequence[Any], Any, int, "Pass | None", bool]
 """A step as it was seen; what it means is found out a few milliseconds later, of many steps at once.
 
 It is the optimizer's steps, the time in seconds since the epoch, the backward passes and the norms of ``Seen``,
@@ -44,16 +44,28 @@ and whether the optimizer has asked for the loss itself, perhaps several times.
 """
 
 
-def _has_one_loss(one: Step, code: CodeType, offset: int) -> bool:
-    """Say whether a step has had one loss, from a certain place, and that and its norm are numbers already."""
-    backwards, norms = one[2], one[3]
-    return (
-        len(backwards) == 1
-        and backwards[0][0] is code
-        and backwards[0][1] == offset
-        and type(backwards[0][2]) is float
-        and (not norms or type(norms[-1]) is float)
-    )
+def _count_plain(steps: list[Step]) -> int:
+    """Return how many of the first steps have one optimizer, one learning rate, one loss and a full batch each."""
+    owner, _, backwards, _, rates, _, current, _ = steps[0]
+    code, offset, _ = backwards[0]
+    # Where nothing is passed over, no step has had a batch.
+    expected, full, more = (0, math.inf, 0) if current is None else (current.taken, current.full_batches, 1)
+    for count, (one_owner, _, backwards, norms, one_rates, batches, one_pass, _) in enumerate(steps):
+        expected += more
+        if (
+            one_owner is not owner
+            or one_pass is not current
+            or one_rates != rates
+            or batches != expected
+            or batches > full
+            or len(backwards) != 1
+            or backwards[0][0] is not code
+            or backwards[0][1] != offset
+            or type(backwards[0][2]) is not float
+            or (norms and type(norms[-1]) is not float)
+        ):
+            return count
+    return len(steps)
 
 
 class OptimizerSteps:
@@ -163,57 +175,34 @@ class TorchLoop(Loop):
             self._log_speed(moment, steps[-1][0].number - 1)
 
     def _record_plain(self, steps: list[Step]) -> int:
-        """Record those of the first steps that are like the one before them, and return how many they are.
+        """Record the first steps, while they are like the one before them, and return how many they are.
 
-        They are nearly all, and together they take a fraction of what each takes by itself: one optimizer, a learning
-        rate that stays, one loss with a known name, a full batch.
+        They are nearly all, and together they take a fraction of what each takes by itself.
         """
         owner, _, backwards, _, rates, _, current, _ = steps[0]
-        if current is not self._pass or self._evaluation.sums or not backwards or rates != owner.rates:
+        if not (owner.is_quick and backwards and current is self._pass and rates == owner.rates):
             return 0
         code, offset, _ = backwards[0]
         known = self.losses.get((id(code), offset, owner.lane))
-        if known is None:
+        count = 0 if known is None or self._evaluation.sums else _count_plain(steps)
+        if known is None or not count:
             return 0
-        taken, full = (0, math.inf) if current is None else (current.taken, current.full_batches)
-        number = owner.number
-        losses: list[tuple[int, float, float]] = []
-        gradient_norms: list[tuple[int, float, float]] = []
-        for one in steps:
-            if one[0] is not owner or one[6] is not current or one[4] != rates or not _has_one_loss(one, code, offset):
-                break
-            _, moment, backwards, norms, _, batches, _, _ = one
-            if current is not None and (batches != taken + 1 or batches > full):
-                break
-            taken = batches
-            if norms:
-                gradient_norms.append((number, moment, norms[-1]))
-            losses.append((number, moment, backwards[0][2]))
-            number += 1
-        if losses:
-            self._keep_plain(known[0], losses, owner, current, taken)
-        if gradient_norms:
-            self.run.log_series(owner.norm_name, gradient_norms)
-        return len(losses)
-
-    def _keep_plain(
-        self,
-        name: str,
-        losses: list[tuple[int, float, float]],
-        owner: OptimizerSteps,
-        current: Pass | None,
-        taken: int,
-    ) -> None:
-        count, rows = len(losses), 1
+        first, plain = owner.number, steps[:count]
+        losses = [(number, one[1], one[2][0][2]) for number, one in enumerate(plain, first)]
+        norms = [(number, one[1], one[3][-1]) for number, one in enumerate(plain, first) if one[3]]
         owner.number += count
         if owner is self._leading:
             self.steps += count
+        rows = 1
         if current is not None:
-            current.taken = taken
+            current.taken += count
             rows = current.rows or 1
             self._rows += count * (current.rows or 0)
-        self._epoch.add(name, sum([loss[2] for loss in losses]) / count, rows * count)
-        self.run.log_series(name, losses)
+        self._epoch.add(known[0], sum([value for _, _, value in losses]) / count, rows * count)
+        self.run.log_series(known[0], losses)
+        if norms:
+            self.run.log_series(owner.norm_name, norms)
+        return count
 
     def _take_losses(self, one: Step, number: int, series: dict[str, list[tuple[int, float, float]]]) -> None:
         _, moment, backwards, _, _, batches, current, _ = one

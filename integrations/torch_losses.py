@@ -49,9 +49,6 @@ def note_backward(_: Any, args: tuple[Any, ...], __: dict[str, Any]) -> None:
         return
     try:
         seen = local.seen
-        frame = sys._getframe(_DEPTH)  # noqa: SLF001  the documented way to the caller
-        if frame.f_code is _BACKWARD:
-            frame = cast("FrameType", frame.f_back)
         loss = args[0]
         if (
             seen.settled_at == generation[0]
@@ -59,20 +56,37 @@ def note_backward(_: Any, args: tuple[Any, ...], __: dict[str, Any]) -> None:
             and not function_modes()
             and not dispatch_modes()
             and loss.is_cpu
-            and loss.dim() == 0
-            and not loss.is_complex()
             and not seen.scaled
-            and len(seen.backwards) < _MOST
         ):
-            seen.backwards.append((frame.f_code, frame.f_lasti, loss.item()))
-        elif can_observe():
-            with unseen_by_modes():
-                _note_backward_carefully(seen, loss, frame)
+            # Where Tensor.backward was called from, if a place that is known says so.
+            frame = sys._getframe(_DEPTH + 1)  # noqa: SLF001  the documented way to the caller
+            offset, code = frame.f_lasti, frame.f_code
+            if seen.places.get(offset) is code and len(seen.backwards) < _MOST:
+                value = loss.item()
+                if type(value) is float:
+                    seen.backwards.append((code, offset, value))
+                    return
+    except (RuntimeError, ValueError):
+        # Several numbers with gradients of their own, or nobody there who could have called Tensor.backward.
+        pass
     except Exception as error:  # noqa: BLE001  whatever it is, it is ours
+        report("noting a backward pass", error)
+        return
+    try:
+        if can_observe():
+            with unseen_by_modes():
+                _note_backward_carefully(local.seen, args[0])
+    except Exception as error:  # noqa: BLE001  as above
         report("noting a backward pass", error)
 
 
-def _note_backward_carefully(seen: Seen, losses: Any, frame: FrameType) -> None:
+def _note_backward_carefully(seen: Seen, losses: Any) -> None:
+    frame = sys._getframe(_DEPTH + 1)  # noqa: SLF001  as above
+    if frame.f_code is _BACKWARD:
+        frame = cast("FrameType", frame.f_back)
+        if len(seen.places) >= _CALLS_KEPT:
+            seen.places.clear()
+        seen.places[frame.f_lasti] = frame.f_code
     if current_training() is not None:
         # A framework trains, and is recorded as a whole: no step of a loop will ask for this.
         seen.scaled = []

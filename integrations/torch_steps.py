@@ -26,7 +26,9 @@ logger = logging.getLogger("autolog")
 _now: Final = time.time
 _runs: Final = active_runs.get
 
-# By the ids of optimizers.
+_NOTHING: Final = ()
+
+# By the ids of optimizers, for as long as these are there.
 _steps_of: Final[dict[int, OptimizerSteps]] = {}
 
 
@@ -60,16 +62,17 @@ def note_step(optimizer: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> 
                 and iterator is not None
                 and len(args) == 1
                 and _runs() is loop.stack
-                and loop.is_in_its_cell
+                and (not loop.is_in_notebook or loop.is_in_its_cell)
                 and not kwargs
-                and steps.reference() is optimizer
             ):
-                rate = args[0].param_groups[0]["lr"]
+                rate = optimizer.param_groups[0]["lr"]
                 batches = iterator._num_yielded  # noqa: SLF001  counted by PyTorch anyway
-                loop.waiting.append((steps, now, seen.backwards, seen.norms, rate, batches, seen.current, False))
-                if seen.backwards:
+                # What is empty goes on to the next step, and must not be filled behind the back of this one.
+                backwards, norms = seen.backwards or _NOTHING, seen.norms or _NOTHING
+                loop.waiting.append((steps, now, backwards, norms, rate, batches, seen.current, False))
+                if backwards:
                     seen.backwards = []
-                if seen.norms:
+                if norms:
                     seen.norms = []
                 return
         with unseen_by_modes():

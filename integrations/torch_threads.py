@@ -51,6 +51,8 @@ class Seen:
     # What losses have come from, by where their backward passes begin; and the optimizer since which that holds.
     origins: dict[Place, Any] = field(default_factory=dict)
     origins_since: int = -1
+    # The code that has called Tensor.backward, by the offset of the call in it.
+    places: dict[int, CodeType] = field(default_factory=dict)
     # Norms of gradients, as what clips them has returned them.
     norms: list[Any] = field(default_factory=list)
     clipping: dict[str, Any] = field(default_factory=dict)

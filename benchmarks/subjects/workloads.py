@@ -152,6 +152,7 @@ def alternate(
         f"added{suffix}": [with_it.wall - without.wall for without, with_it in pairs],
         f"added_share{suffix}": [with_it.wall / without.wall - 1 for without, with_it in pairs],
         f"added_cpu{suffix}": [with_it.cpu - without.cpu for without, with_it in pairs],
+        f"added_cpu_share{suffix}": [with_it.cpu / without.cpu - 1 for without, with_it in pairs],
     }
 
 

@@ -298,6 +298,28 @@ def test_norms_are_recorded_where_gradients_are_clipped():
     assert run.data.params["gradient_clip_norm"] == "0.5"
 
 
+def test_a_step_has_nothing_of_the_next_one_where_it_has_no_loss_and_no_norm_itself():
+    model = torch.nn.Linear(3, 2)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    losses, norms = {}, {}
+    for step in range(40):
+        optimizer.zero_grad()
+        loss = model(torch.ones(4, 3)).square()
+        if step % 4 == 3:
+            # Several numbers at the place where otherwise one is taken back.
+            loss = loss.mean(0)
+        else:
+            loss = loss.mean()
+            losses[step] = pytest.approx(loss.item(), rel=1e-6)
+        loss.backward(gradient=torch.ones_like(loss))
+        if step % 2:
+            norms[step] = pytest.approx(torch.nn.utils.clip_grad_norm_(model.parameters(), 0.5).item(), rel=1e-6)
+        optimizer.step()
+    run = only_run()
+    assert points(run, "loss") == list(losses.items())
+    assert points(run, "gradient_norm") == list(norms.items())
+
+
 def test_norms_are_not_computed_uninvited():
     x, y = make_data().tensors
     model = make_model()
