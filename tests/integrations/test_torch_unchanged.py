@@ -94,7 +94,7 @@ def test_no_loss_of_a_past_step_is_kept(untraced):
     assert past[-1]() is None
 
 
-def test_models_and_optimizers_go_when_the_program_lets_them_go(untraced, untraced):
+def test_models_and_optimizers_go_when_the_program_lets_them_go(untraced):
     autolog.enable(integrations=["torch"], strict=True)
     model, optimizer = make()
     train(model, optimizer)
