@@ -169,16 +169,21 @@ def test_weights_for_a_pipelines_last_step_weigh_its_metrics():
     assert weighted != accuracy_score(y, model.predict(X))
 
 
+def count_runs() -> int:
+    gc.collect()
+    return sum(type(one) is ActiveRun for one in gc.get_objects())
+
+
 def test_runs_whose_models_are_gone_are_let_go_of():
+    # Those of frameworks that other tests have trained with, and that keep their models, are not this test's affair.
+    before = count_runs()
     for _ in range(40):
         model = Ridge().fit(X, y)
         for _ in range(3):
             model.score(X, y)
         del model
     assert autolog.flush(60)
-    gc.collect()
-    alive = sum(type(one) is ActiveRun for one in gc.get_objects())
-    assert alive <= scores._MOST_WAITING + 4
+    assert count_runs() - before <= scores._MOST_WAITING + 4
 
 
 class Pooled(BaseEstimator):
