@@ -115,17 +115,17 @@ def follow_unless(function: FunctionType, after: After, unless: Callable[[], boo
         wanted: while there is anything in it, nothing is asked.
     """
     make_hook = functools.partial(functools.partial, after)
-    return Rerouting(function, _FOLLOWED_UNLESS, make_hook, {_WANTED: wanted, _UNLESS: unless})
+    return Rerouting(function, _FOLLOWED_UNLESS, make_hook, {_WANTED: wanted, _UNLESS: unless}, is_uncounted=True)
 
 
 def tell(function: FunctionType, listener: Callable[..., object]) -> Rerouting:
     """Have a listener told the result, the positional and the named arguments of a function that has returned."""
-    return Rerouting(function, _FOLLOWED, lambda _: listener)
+    return Rerouting(function, _FOLLOWED, lambda _: listener, is_uncounted=True)
 
 
 def tell_before(function: FunctionType, listener: Callable[..., object]) -> Rerouting:
     """Have a listener told None, the positional and the named arguments of a function that is about to be called."""
-    return Rerouting(function, _PRECEDED, lambda _: listener)
+    return Rerouting(function, _PRECEDED, lambda _: listener, is_uncounted=True)
 
 
 def surround(function: FunctionType, around: Around) -> Rerouting:
@@ -144,6 +144,7 @@ class Rerouting:
         steps: what it does instead, after its arguments have been gathered.
         make_hook: is given the original, and returns what the steps call.
         others: what else the steps name.
+        is_uncounted: whether warnings for the function's caller pass over the frame of the other code.
     """
 
     def __init__(
@@ -152,6 +153,8 @@ class Rerouting:
         steps: tuple[str, ...],
         make_hook: Callable[[Callable[..., Any]], Callable[..., Any]],
         others: dict[str, Any] | None = None,
+        *,
+        is_uncounted: bool = False,
     ) -> None:
         self.function: Final = function
         code = self.original_code = function.__code__
@@ -171,7 +174,7 @@ class Rerouting:
         self._rerouted: Final = template.replace(
             co_name=CODE_NAME,
             # Where inspect looks for the source, and where warnings look for whose code it is.
-            co_filename=_uncounted(code.co_filename) if _has_source(function) else code.co_filename,
+            co_filename=_uncounted(code.co_filename) if is_uncounted and _has_source(function) else code.co_filename,
             co_firstlineno=code.co_firstlineno,
             co_names=tuple(unique.get(name, name) for name in template.co_names),
         )
