@@ -46,8 +46,8 @@ _KEY: Final = "autolog/run"
 # Seconds before each look for the run of rank 0, which begins with its first step, as the others' do: a run that is
 # found at once may be that of a training before.
 _LOOKS: Final = (0.05, 0.2, 0.5, 1.0, 2.0, 4.0)
-# Seconds that the end of the process waits for a look that is under way: it takes a millisecond, on a busy machine more,
-# and a thread that is inside of the store while the interpreter ends takes the process down.
+# Seconds that the end of the process waits for a look that is under way: it takes a millisecond, or more on a busy
+# machine, and a thread that is inside of the store while the interpreter ends takes the process down.
 _LAST_LOOK: Final = 10.0
 
 
