@@ -68,6 +68,10 @@ def _count_plain(steps: list[Step]) -> int:
     return len(steps)
 
 
+def _has_tensor(rates: Any) -> bool:
+    return any(isinstance(rate, torch.Tensor) for rate in (rates if type(rates) is tuple else (rates,)))
+
+
 class OptimizerSteps:
     """The steps of one optimizer in a loop.
 
@@ -166,7 +170,8 @@ class TorchLoop(Loop):
                 series.setdefault(owner.norm_name, []).append((number, moment, norms[-1]))
             elif norms:
                 self._log(owner.norm_name, norms[-1], number, moment)
-            if rates != owner.rates:
+            # A rate on a device is not compared, which would wait for the device.
+            if (not owner.is_quick and _has_tensor(rates)) or rates != owner.rates:
                 self._log_rates(owner, rates, number, moment)
         for name, points in series.items():
             self.run.log_series(name, points)
